@@ -1,0 +1,53 @@
+use clap::Args;
+
+use super::Cli;
+use crate::error::Result;
+use crate::model::name::BuildName;
+use crate::model::observed::{State, Worker};
+use crate::model::rules;
+use crate::report::Done;
+use crate::serve::{vassal, zerg};
+use crate::site::Site;
+use crate::steps;
+
+/// Which build.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// A build's name, live or stage
+    name: String,
+}
+
+pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
+    let site = cli.site()?;
+    let (name, _lock) = site.claim(super::reference(&arguments.name)?)?;
+    let changed = activate(&site, name)?;
+    let workers = site.observe(name)?.workers.unwrap_or_default();
+    let started = workers.iter().filter(|worker| worker.started()).count();
+    let text = match changed {
+        true => format!("build {name} is ready: {started} workers"),
+        false => format!("build {name} was ready already: {started} workers"),
+    };
+    Ok(Done::changed(changed, text)
+        .with("build", name)
+        .with("workers", workers.iter().filter(|worker| worker.started()).map(pid).collect::<Vec<_>>()))
+}
+
+fn pid(worker: &Worker) -> i32 {
+    worker.pid
+}
+
+/// Starts a build's workers, unless they run; whether it had to. The caller holds the build's lock.
+pub fn activate(site: &Site, name: BuildName) -> Result<bool> {
+    let build = site.observe(name)?;
+    rules::usable(name, build.state())?;
+    if build.state() >= State::Ready {
+        return Ok(false);
+    }
+    if let Some(manifest) = &build.manifest {
+        steps::conf::write(site, manifest)?;
+    }
+    vassal::start(site, name)?;
+    let workers = zerg::start(site, name)?;
+    tracing::info!("activate {name} is ready: {} workers", workers.iter().filter(|worker| worker.started()).count());
+    Ok(true)
+}

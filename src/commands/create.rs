@@ -1,0 +1,48 @@
+use clap::Args;
+
+use super::Cli;
+use crate::error::Result;
+use crate::model::name::BuildName;
+use crate::model::rules;
+use crate::report::Done;
+use crate::serve::emperor::Emperor;
+use crate::site::Site;
+use crate::steps::{self, Wish};
+
+/// What to make.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The new build's name; `builds find-free` prints one
+    name: String,
+    /// What to call its contents [default: what git calls the source]
+    #[arg(long, value_name = "TAG")]
+    tag: Option<String>,
+    /// Take the files of this commit instead of those in the source directory
+    #[arg(long = "ref", value_name = "REV")]
+    reference: Option<String>,
+}
+
+pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
+    let (site, name) = (cli.site()?, super::name(&arguments.name)?);
+    let tag = arguments.tag.as_deref().map(str::parse).transpose()?;
+    let wish = Wish { tag, reference: arguments.reference.clone() };
+    create(&site, name, &wish)
+}
+
+/// Makes a build under its lock.
+pub fn create(site: &Site, name: BuildName, wish: &Wish) -> Result<Done> {
+    let port = site.port(name)?;
+    site.check_ours(name)?;
+    let _lock = site.lock_build(name)?;
+    let existing = if site.is_build(name) { Some(site.observe(name)?.state()) } else { None };
+    rules::create(name, existing)?;
+    // A build that cannot listen in the end is not worth beginning.
+    Emperor::Vassals.check(site)?;
+
+    let manifest = steps::make(site, name, wish)?;
+    Ok(Done::changed(true, format!("build {name} ({}) listens on 127.0.0.1:{port}", manifest.tag))
+        .with("build", name)
+        .with("tag", &manifest.tag)
+        .with("port", port.number())
+        .with("manifest", &manifest))
+}

@@ -1,0 +1,26 @@
+use clap::Args;
+
+use super::Cli;
+use crate::error::Result;
+use crate::model::rules;
+use crate::report::Done;
+use crate::serve::zerg;
+
+/// Which build.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// A build's name; never the live or the staged one
+    name: String,
+}
+
+pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
+    let site = cli.site()?;
+    let (name, _lock) = site.claim(super::reference(&arguments.name)?)?;
+    rules::spare("deactivate", name, &site.names()?)?;
+    let changed = zerg::stop(&site, name)?;
+    let text = match changed {
+        true => format!("build {name} is inactive; it holds requests until it is activated or stopped"),
+        false => format!("build {name} was inactive already"),
+    };
+    Ok(Done::changed(changed, text).with("build", name))
+}

@@ -1,0 +1,116 @@
+use std::path::Path;
+
+use clap::Args;
+
+use super::{Cli, activate, create, warmup, wheels};
+use crate::error::{Error, Result};
+use crate::model::layout::Role;
+use crate::model::manifest::Progress;
+use crate::model::name::BuildName;
+use crate::model::observed::{Names, State};
+use crate::model::skeletons;
+use crate::model::tag::Tag;
+use crate::report::Done;
+use crate::serve::emperor::Emperor;
+use crate::serve::{conf, names};
+use crate::site::{CONFIG, Site};
+use crate::steps::source::guess_module;
+use crate::steps::{Wish, in_build};
+use crate::system::files::{self, Mode};
+
+/// Takes nothing.
+#[derive(Debug, Args)]
+pub struct Arguments {}
+
+pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
+    let site = match cli.site() {
+        Err(Error::NoConfig(directory)) => return write_config(&directory),
+        site => site?,
+    };
+    let wrote = conf::write_missing(&site)?;
+    let fetched = if wheels::are_missing(&site) { wheels::fetch(&site)?.changed } else { false };
+    Emperor::Vassals.check(&site)?;
+    Emperor::Zergs.check(&site)?;
+
+    let before = site.names()?;
+    let (live, stage) = choose(&site, before)?;
+    let mut changed = wrote || fetched;
+    for name in [live, stage] {
+        changed |= ensure(&site, name)?;
+    }
+    if before.live.is_none() {
+        run_commands(&site, live)?;
+    }
+    for name in [live, stage] {
+        changed |= serve(&site, name)?;
+    }
+    let _names = site.lock_names()?;
+    let moved = names::move_to(&site, site.names()?, Names { live: Some(live), stage: Some(stage) })?;
+    let nginx = &site.config.nginx;
+    let text =
+        format!("build {live} is live on {}, build {stage} is staged on {}", nginx.live_listen, nginx.stage_listen);
+    Ok(Done::changed(changed || moved.links || moved.reloaded, text)
+        .with("live", live)
+        .with("stage", stage)
+        .with("nginx_reloaded", moved.reloaded))
+}
+
+/// The builds that the names have, or else the first two names that are free or were begun.
+fn choose(site: &Site, names: Names) -> Result<(BuildName, BuildName)> {
+    let live = names.live.unwrap_or(BuildName::FIRST);
+    let other = BuildName::sequence().find(|&name| name != live).unwrap_or(live);
+    let stage = names.holder(Role::Stage).unwrap_or(other);
+    site.port(stage)?;
+    Ok((live, stage))
+}
+
+/// Creates a build unless it is there; whether it had to.
+fn ensure(site: &Site, name: BuildName) -> Result<bool> {
+    if site.manifest(name)?.is_some_and(|manifest| manifest.state != Progress::Creating) {
+        return Ok(false);
+    }
+    tracing::info!("create   {name}");
+    create::create(site, name, &Wish::default()).map(|_| true)
+}
+
+/// Runs the `[init]` commands in the build that will be live. They run again if `init` is killed before it ends.
+fn run_commands(site: &Site, name: BuildName) -> Result<()> {
+    let tag = site.manifest(name)?.map_or_else(Tag::untagged, |manifest| manifest.tag);
+    for command in &site.config.init.commands {
+        tracing::info!("init     {}", command.as_slice().join(" "));
+        in_build(site, name, &tag, command.as_slice()).logged(&site.layout.create_log(name))?;
+    }
+    Ok(())
+}
+
+/// Activates and warms a build; whether it had to.
+fn serve(site: &Site, name: BuildName) -> Result<bool> {
+    let _lock = site.lock_build(name)?;
+    let activated = activate::activate(site, name)?;
+    let cold = site.observe(name)?.state() < State::Warm;
+    if cold {
+        warmup::warm(site, name, site.config.warmup.concurrency)?;
+    }
+    Ok(activated || cold)
+}
+
+/// Writes a first `builds.toml` for the project in a directory.
+fn write_config(directory: &Path) -> Result<Done> {
+    let module = guess_module(directory).unwrap_or_else(|_| "PACKAGE.wsgi:application".into());
+    let name = skeletons::site_name(directory);
+    let django = directory.join("manage.py").is_file();
+    let (assets, init) = match django {
+        true => (
+            r#"[["python", "manage.py", "collectstatic", "--noinput"]]"#,
+            r#"[["python", "manage.py", "migrate", "--noinput"]]"#,
+        ),
+        false => ("[]", "[]"),
+    };
+    let file = directory.join(CONFIG);
+    files::write(&file, skeletons::example_config(&name, &module, assets, init).as_bytes(), Mode::Public)?;
+    let text = format!(
+        "wrote {}: read it, then type\n  builds up      in another terminal, to run uWSGI and nginx\n  builds init    again, to create the first two builds",
+        file.display()
+    );
+    Ok(Done::changed(true, text).with("config", file.to_string_lossy()))
+}

@@ -1,0 +1,159 @@
+//! The command line. One file a verb: its arguments on top, then the story of the verb.
+
+mod activate;
+mod archive;
+mod create;
+mod deactivate;
+mod doctor;
+mod find_free;
+mod init;
+mod list;
+mod port;
+mod rm;
+mod run;
+mod shell;
+mod stage;
+mod status;
+mod stop;
+mod swap_live;
+mod up;
+mod warmup;
+mod wheels;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::{Error, Result};
+use crate::model::name::{BadName, BuildName, BuildRef};
+use crate::report::Done;
+use crate::site::Site;
+
+/// Deploys Django and other WSGI sites: lettered builds under uWSGI and nginx, and the names live and stage, which
+/// move from one build to another without losing a request.
+#[derive(Debug, Parser)]
+#[command(name = "builds", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed and the site is as it was, 2 wrong usage, name or configuration,\n\
+    3 refused by a rule, 4 another command holds the lock, 5 the build is unhealthy, 6 taken back after the change."
+)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// The verb.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// The site's configuration [default: builds.toml here or in a parent directory]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// One JSON document on standard output, and nothing else there
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Only warnings and errors on standard error
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// More on standard error
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// How long to wait for a lock that another command holds
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60)]
+    pub wait: u64,
+}
+
+macro_rules! verbs {
+    ($($(#[$doc:meta])* $variant:ident($module:ident) = $name:literal;)*) => {
+        /// The verbs.
+        #[derive(Debug, Subcommand)]
+        pub enum Command {
+            $($(#[$doc])* $variant($module::Arguments),)*
+        }
+
+        impl Command {
+            /// The verb as it is typed.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $name,)*
+                }
+            }
+
+            fn run(&self, cli: &Cli) -> Result<Done> {
+                match self {
+                    $(Self::$variant(arguments) => $module::run(arguments, cli),)*
+                }
+            }
+        }
+    };
+}
+
+verbs! {
+    /// From nothing to a running site; safe to run again
+    Init(init) = "init";
+    /// Fetch Python and npm packages into the local stores; the only command that reaches a network
+    Wheels(wheels) = "wheels";
+    /// Print the first unused build name
+    FindFree(find_free) = "find-free";
+    /// Make a build; it listens afterwards
+    Create(create) = "create";
+    /// Start a build's workers; returns when all have loaded the application
+    Activate(activate) = "activate";
+    /// Let a build's workers finish, then stop them
+    Deactivate(deactivate) = "deactivate";
+    /// Deactivate a build and stop its vassal
+    Stop(stop) = "stop";
+    /// Activate and warm a build, then point _stage at it
+    Stage(stage) = "stage";
+    /// Send requests straight to a build until every worker has answered
+    Warmup(warmup) = "warmup";
+    /// Make a build live and the old live build stage
+    SwapLive(swap_live) = "swap-live";
+    /// Stop and delete a build
+    Rm(rm) = "rm";
+    /// Stop a build and hard-link its unchanged files to another build's
+    Archive(archive) = "archive";
+    /// Every build with state, role, workers, requests, memory, age and size
+    Status(status) = "status";
+    /// Every build with role, tag and age, without asking uWSGI
+    List(list) = "list";
+    /// Turn a build's name into its port, or a port into a name
+    Port(port) = "port";
+    /// Run a command in a build's environment
+    Run(run) = "run";
+    /// Open Django's shell, or Python, in a build's environment
+    Shell(shell) = "shell";
+    /// Run uWSGI and nginx in the foreground
+    Up(up) = "up";
+    /// Check the host, the site and every precondition
+    Doctor(doctor) = "doctor";
+}
+
+/// Runs the command that was asked for.
+///
+/// # Errors
+/// Those of the command.
+pub fn run(cli: &Cli) -> Result<Done> {
+    cli.command.run(cli)
+}
+
+impl Cli {
+    /// The site that the command works on.
+    fn site(&self) -> Result<Site> {
+        Site::open(self.common.config.as_deref(), Duration::from_secs(self.common.wait))
+    }
+}
+
+/// A build name from the command line. It is parsed here, not by clap, so that a wrong one is explained as every error is.
+fn name(text: &str) -> Result<BuildName> {
+    text.parse().map_err(|bad: BadName| Error::from(bad))
+}
+
+/// A build name or role from the command line.
+fn reference(text: &str) -> Result<BuildRef> {
+    text.parse().map_err(|bad: BadName| Error::from(bad))
+}

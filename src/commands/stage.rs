@@ -1,0 +1,37 @@
+use clap::Args;
+
+use super::{Cli, activate, warmup};
+use crate::error::Result;
+use crate::model::observed::{Names, State};
+use crate::model::rules;
+use crate::report::Done;
+use crate::serve::names;
+
+/// Which build.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// A build's name; never the live one
+    name: String,
+}
+
+pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
+    let site = cli.site()?;
+    let (name, _lock) = site.claim(super::reference(&arguments.name)?)?;
+    rules::stage(name, site.observe(name)?.state(), &site.names()?)?;
+    let activated = activate::activate(&site, name)?;
+    let warmed = site.observe(name)?.state() < State::Warm;
+    if warmed {
+        warmup::warm(&site, name, site.config.warmup.concurrency)?;
+    }
+
+    let _names = site.lock_names()?;
+    let before = site.names()?;
+    rules::stage(name, site.observe(name)?.state(), &before)?;
+    let moved = names::move_to(&site, before, Names { stage: Some(name), ..before })?;
+    let text = if moved.links { "is staged" } else { "was staged already" };
+    Ok(Done::changed(activated || warmed || moved.links, format!("build {name} {text}"))
+        .with("build", name)
+        .with("live", before.live)
+        .with("stage", name)
+        .with("nginx_reloaded", moved.reloaded))
+}

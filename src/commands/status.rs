@@ -1,0 +1,150 @@
+use std::fmt::Write;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::Cli;
+use crate::error::Result;
+use crate::model::layout::Role;
+use crate::model::name::BuildName;
+use crate::model::observed::{Build, Names, State, Worker};
+use crate::report::Done;
+use crate::site::Site;
+use crate::system::files;
+
+/// Takes nothing.
+#[derive(Debug, Args)]
+pub struct Arguments {}
+
+/// One build, as `--json` shows it.
+#[derive(Debug, Serialize)]
+struct Row {
+    build: BuildName,
+    state: State,
+    role: Option<&'static str>,
+    tag: Option<String>,
+    port: Option<u16>,
+    /// Started workers.
+    workers: usize,
+    requests: u64,
+    /// Resident memory of the workers in bytes; uWSGI counts it at each request.
+    memory: u64,
+    /// Seconds since 1970.
+    created: Option<u64>,
+    /// Bytes on the disk, static files included, when the create ended.
+    size: Option<u64>,
+}
+
+pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
+    let site = cli.site()?;
+    let names = site.names()?;
+    let mut rows = Vec::new();
+    for name in site.builds()? {
+        rows.push(row(&site, &names, &site.observe(name)?));
+    }
+    let text = table(&rows, files::now());
+    Ok(Done::looked(text).with("live", names.live).with("stage", names.stage).with("builds", rows))
+}
+
+fn row(site: &Site, names: &Names, build: &Build) -> Row {
+    let manifest = build.manifest.as_ref();
+    let started = || build.workers.iter().flatten().filter(|worker: &&Worker| worker.started());
+    Row {
+        build: build.name,
+        state: build.state(),
+        role: names.role(build.name).map(role),
+        tag: manifest.map(|manifest| manifest.tag.to_string()),
+        port: site.port(build.name).ok().map(|port| port.number()),
+        workers: started().count(),
+        requests: started().map(|worker| worker.requests).sum(),
+        memory: started().map(|worker| worker.rss).sum(),
+        created: manifest.map(|manifest| manifest.created),
+        size: manifest.and_then(|manifest| Some(manifest.bytes? + manifest.static_bytes.unwrap_or(0))),
+    }
+}
+
+fn table(rows: &[Row], now: u64) -> String {
+    let mut text = String::from("BUILD  ROLE   STATE       PORT WORKERS REQUESTS   MEMORY   AGE     SIZE  TAG\n");
+    for row in rows {
+        let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".into());
+        writeln!(
+            text,
+            "{:<6} {:<6} {:<10} {:>5} {:>7} {:>8} {:>8} {:>5} {:>8}  {}",
+            row.build,
+            row.role.unwrap_or("-"),
+            row.state,
+            or_dash(row.port.map(|port| port.to_string())),
+            row.workers,
+            row.requests,
+            bytes(row.memory),
+            or_dash(row.created.map(|created| age(now, created))),
+            or_dash(row.size.map(bytes)),
+            row.tag.as_deref().unwrap_or("-"),
+        )
+        .unwrap_or_default();
+    }
+    text
+}
+
+/// The name of a role.
+pub fn role(role: Role) -> &'static str {
+    role.link_name().trim_start_matches('_')
+}
+
+/// A time span in the largest unit that fits: 59s, 3m, 2h, 9d.
+pub fn age(now: u64, then: u64) -> String {
+    match now.saturating_sub(then) {
+        seconds @ 0..60 => format!("{seconds}s"),
+        seconds @ 60..3600 => format!("{}m", seconds / 60),
+        seconds @ 3600..86_400 => format!("{}h", seconds / 3600),
+        seconds => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// A size in the largest unit that fits: 512 B, 3.1 MB.
+fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut size = bytes as f64;
+    let mut unit = 0;
+    while size >= 999.5 && unit + 1 < UNITS.len() {
+        size /= 1000.0;
+        unit += 1;
+    }
+    let digits = if unit == 0 || size >= 99.5 { 0 } else { 1 };
+    format!("{size:.digits$} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_ages_are_short() {
+        assert_eq!(
+            [0, 999, 1000, 289_000_000, 3_140_000_000].map(bytes),
+            ["0 B", "999 B", "1.0 kB", "289 MB", "3.1 GB"]
+        );
+        assert_eq!([0, 59, 60, 7200, 864_000].map(|then| age(then, 0)), ["0s", "59s", "1m", "2h", "10d"]);
+    }
+
+    #[test]
+    fn a_row_shows_what_matters() {
+        let row = Row {
+            build: BuildName::from_number(1),
+            state: State::Warm,
+            role: Some("stage"),
+            tag: Some("v1.2".into()),
+            port: Some(2010),
+            workers: 2,
+            requests: 17,
+            memory: 61_000_000,
+            created: Some(100),
+            size: None,
+        };
+        assert_eq!(
+            table(&[row], 220),
+            "BUILD  ROLE   STATE       PORT WORKERS REQUESTS   MEMORY   AGE     SIZE  TAG\n\
+             b      stage  warm        2010       2       17  61.0 MB    2m        -  v1.2\n"
+        );
+    }
+}

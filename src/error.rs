@@ -1,0 +1,301 @@
+//! What goes wrong, in the three parts that an operator needs, and the exit code that a script branches on.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::model::config::ConfigError;
+use crate::model::name::{BadName, BuildName};
+use crate::model::rules::Refusal;
+use crate::model::tag::BadTag;
+use crate::serve::Trouble;
+use crate::system::git::GitError;
+use crate::system::lock::Held;
+use crate::system::process::CommandError;
+use crate::system::tree::TreeError;
+
+/// The result of whatever can fail for a reason that an operator must read.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failed command. `what`, `cause` and `next` are its three lines.
+#[derive(Debug)]
+pub enum Error {
+    /// An argument that is no build name.
+    Name(BadName),
+    /// An argument that is no tag.
+    Tag(BadTag),
+    /// An argument that is neither a build name nor a port of one.
+    NotAPort(String),
+    /// No `builds.toml` here or above.
+    NoConfig(PathBuf),
+    /// A `builds.toml` that cannot be used.
+    Config(Box<ConfigError>),
+    /// A file that `builds.toml` names and that is not there.
+    Absent {
+        /// The key that names it.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A rule forbids it.
+    Refused(Refusal),
+    /// `_live` or `_stage` is not what it must be.
+    BadLink {
+        /// The link.
+        link: PathBuf,
+        /// What is wrong with it.
+        fault: LinkFault,
+    },
+    /// Another command works on the same thing.
+    Locked(Held),
+    /// A file operation failed.
+    Io {
+        /// What was being done, as a verb that takes the path.
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A program could not be run, failed, or took too long.
+    Command(CommandError),
+    /// A step of a create failed.
+    Step {
+        /// The step.
+        step: &'static str,
+        /// The build, which stays incomplete.
+        name: BuildName,
+        /// The reason.
+        source: Box<Error>,
+    },
+    /// A source that cannot be copied as it is.
+    Source {
+        /// What is wrong.
+        problem: String,
+        /// What to do about it.
+        next: String,
+    },
+    /// uWSGI or nginx did not do what was asked.
+    Serve(Box<Trouble>),
+    /// A build does not load, or does not answer as it must.
+    Unhealthy {
+        /// The build.
+        name: BuildName,
+        /// What it did not do.
+        problem: String,
+        /// The evidence: a traceback, the answers.
+        evidence: String,
+        /// What to type next.
+        next: String,
+    },
+    /// A change was made and taken back.
+    RolledBack(Box<Error>),
+    /// A precondition that `doctor` found missing.
+    Doctor {
+        /// How many.
+        problems: usize,
+        /// All findings, as text.
+        findings: String,
+    },
+}
+
+/// What can be wrong with `_live` or `_stage`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkFault {
+    /// A file or directory stands in its place.
+    NotALink,
+    /// It points to no build of this site.
+    Foreign(PathBuf),
+    /// Its build does not exist.
+    Dangling(BuildName),
+    /// Its build's create has not ended.
+    Incomplete(BuildName),
+    /// Both links name the same build.
+    Same(BuildName),
+}
+
+impl Error {
+    /// Wraps an error of a file operation: `.map_err(Error::io("write", &path))`.
+    pub fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+
+    /// The exit code.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Name(_) | Self::Tag(_) | Self::NotAPort(_) | Self::NoConfig(_) | Self::Config(_) => 2,
+            Self::Absent { .. } => 2,
+            Self::Refused(refusal) if refusal.is_usage() => 2,
+            Self::Refused(_) | Self::BadLink { .. } => 3,
+            Self::Locked(_) => 4,
+            Self::Unhealthy { .. } => 5,
+            Self::RolledBack(_) => 6,
+            Self::Step { source, .. } => source.code(),
+            Self::Io { .. } | Self::Command(_) | Self::Source { .. } | Self::Serve(_) | Self::Doctor { .. } => 1,
+        }
+    }
+
+    /// What failed.
+    pub fn what(&self) -> String {
+        match self {
+            Self::Name(bad) => bad.to_string(),
+            Self::Tag(bad) => bad.to_string(),
+            Self::NotAPort(given) => format!("{given:?} is neither a build name nor a build's port"),
+            Self::NoConfig(from) => format!("there is no builds.toml in {} or above it", from.display()),
+            Self::Config(error) => error.what(),
+            Self::Absent { key, path } => format!("{key}: {} does not exist", path.display()),
+            Self::Refused(refusal) => refusal.to_string(),
+            Self::BadLink { link, .. } => format!("{} is not as it must be", link.display()),
+            Self::Locked(held) => format!("{} is in use", held.what),
+            Self::Io { doing, path, .. } => format!("cannot {doing} {}", path.display()),
+            Self::Command(error) => error.what(),
+            Self::Step { step, name, .. } => format!("create {name} stopped at step {step}"),
+            Self::Source { problem, .. } => problem.clone(),
+            Self::Serve(trouble) => trouble.what(),
+            Self::Unhealthy { name, problem, .. } => format!("build {name} is unhealthy: {problem}"),
+            Self::RolledBack(source) => format!("taken back: {}", source.what()),
+            Self::Doctor { problems: 1, .. } => "1 problem".into(),
+            Self::Doctor { problems, .. } => format!("{problems} problems"),
+        }
+    }
+
+    /// Why it failed.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Name(_) => "a build is named by one to six letters a to z, or as live or stage".into(),
+            Self::Tag(_) => {
+                "a tag has up to 100 letters, digits and . _ + - /, and starts with a letter or digit".into()
+            }
+            Self::NotAPort(_) => "a build's port is site.base_port plus ten times its number".into(),
+            Self::NoConfig(_) => "every site is described by one".into(),
+            Self::Config(error) => error.cause(),
+            Self::Absent { .. } => "builds.toml names it, or it is the default".into(),
+            Self::Refused(refusal) => refusal.cause(),
+            Self::BadLink { fault, .. } => fault.cause(),
+            Self::Locked(held) => held.cause(),
+            Self::Io { source, .. } => source.to_string(),
+            Self::Command(error) => error.cause(),
+            Self::Step { source, .. } => join(&source.what(), &source.cause()),
+            Self::Source { .. } => "nothing is copied silently wrong".into(),
+            Self::Serve(trouble) => trouble.cause(),
+            Self::Unhealthy { evidence, .. } => evidence.clone(),
+            Self::RolledBack(source) => source.cause(),
+            Self::Doctor { findings, .. } => findings.clone(),
+        }
+    }
+
+    /// What to type next.
+    pub fn next(&self) -> String {
+        match self {
+            Self::Name(_) => "builds list shows the builds, builds find-free the next free name".into(),
+            Self::Tag(_) => "builds create NAME --tag v1.2".into(),
+            Self::NotAPort(_) => "builds list shows names and ports".into(),
+            Self::NoConfig(_) => {
+                "builds init writes one for the project in this directory; or give --config FILE".into()
+            }
+            Self::Config(error) => error.next(),
+            Self::Absent { key, .. } => format!("correct {key} in builds.toml, or make the file"),
+            Self::Refused(refusal) => refusal.next(),
+            Self::BadLink { link, fault } => fault.next(link),
+            Self::Locked(_) => "try again when it has ended; --wait SECONDS waits longer".into(),
+            Self::Io { path, source, .. } => advice(path, source),
+            Self::Command(error) => error.next(),
+            Self::Step { name, source, .. } => {
+                format!("{}; then builds create {name} continues, or builds rm {name} removes it", source.next())
+            }
+            Self::Source { next, .. } => next.clone(),
+            Self::Serve(trouble) => trouble.next(),
+            Self::Unhealthy { next, .. } => next.clone(),
+            Self::RolledBack(source) => source.next(),
+            Self::Doctor { .. } => "mend them and run builds doctor again".into(),
+        }
+    }
+}
+
+impl LinkFault {
+    fn cause(&self) -> String {
+        match self {
+            Self::NotALink => "a file or directory stands where the link should be".into(),
+            Self::Foreign(target) => format!("it points to {:?}, which is no build of this site", target.display()),
+            Self::Dangling(name) => format!("it points to {name}, which does not exist"),
+            Self::Incomplete(name) => format!("it points to {name}, whose create has not ended"),
+            Self::Same(name) => format!("_live and _stage both point to {name}"),
+        }
+    }
+
+    fn next(&self, link: &Path) -> String {
+        let link = link.display();
+        match self {
+            Self::NotALink => format!("move {link} away, then ln -s NAME {link} with the name of a build"),
+            _ => format!("builds list, then ln -sfn NAME {link} with the name of a complete build"),
+        }
+    }
+}
+
+/// Two texts as one: `what: cause`, or either alone.
+fn join(what: &str, cause: &str) -> String {
+    if cause.is_empty() { what.to_owned() } else { format!("{what}: {cause}") }
+}
+
+/// What helps against the common reasons of a failed file operation.
+fn advice(path: &Path, error: &io::Error) -> String {
+    let path = path.display();
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => format!("ls -ld {path} shows who may; run builds as that user"),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "df -h and df -i show what is full; builds rm removes a build that is no longer needed".into()
+        }
+        io::ErrorKind::ReadOnlyFilesystem => format!("findmnt -T {path} shows the file system; mount it writable"),
+        _ => "builds doctor looks for what is wrong with the site".into(),
+    }
+}
+
+/// Lets `?` turn an error of a layer below into one that an operator reads.
+macro_rules! from {
+    ($($variant:ident($source:ty) $wrap:expr;)*) => {
+        $(impl From<$source> for Error {
+            fn from(source: $source) -> Self {
+                Self::$variant($wrap(source))
+            }
+        })*
+    };
+}
+
+from! {
+    Name(BadName) std::convert::identity;
+    Tag(BadTag) std::convert::identity;
+    Config(ConfigError) Box::new;
+    Refused(Refusal) std::convert::identity;
+    Locked(Held) std::convert::identity;
+    Command(CommandError) std::convert::identity;
+    Serve(Trouble) Box::new;
+}
+
+impl From<TreeError> for Error {
+    fn from(error: TreeError) -> Self {
+        Self::io(error.action, &error.path)(error.source)
+    }
+}
+
+impl From<GitError> for Error {
+    fn from(error: GitError) -> Self {
+        let next = match &error {
+            GitError::Tree(_) => "builds doctor",
+            GitError::Start(_) => "apt-get install git",
+            GitError::BadRevision(_) | GitError::UnknownRevision { .. } => "git log --oneline shows the commits",
+            GitError::Submodules { .. } => "create without --ref, from a work tree with its submodules checked out",
+            GitError::Failed { .. } => "do what git says, then try again",
+        };
+        match error {
+            GitError::Tree(error) => error.into(),
+            error => Self::Source { problem: error.to_string(), next: next.into() },
+        }
+    }
+}
+
+impl From<&Error> for ExitCode {
+    fn from(error: &Error) -> Self {
+        Self::from(error.code())
+    }
+}

@@ -1,0 +1,25 @@
+//! Deploys Django and other WSGI sites on plain Linux servers, without losing a request.
+//!
+//! The layers: `main` → `commands` → `steps`, `serve` → `system` → `model`.
+
+mod commands;
+mod error;
+mod model;
+mod report;
+mod serve;
+mod site;
+mod steps;
+mod system;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::commands::Cli;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    report::start_log(cli.common.quiet, cli.common.verbose);
+    let result = commands::run(&cli);
+    report::finish(cli.command.name(), cli.common.json, result)
+}

@@ -1,0 +1,189 @@
+//! The configuration of a site, as an operator writes it in `builds.toml`.
+//!
+//! Each section is a struct whose `read` lists the keys, so a key is added or deleted in one place.
+//! The doc comments of the public fields are the reference: meaning, unit, default.
+
+mod document;
+mod env;
+mod error;
+mod kind;
+mod kinds;
+mod nginx;
+mod paths;
+mod rule;
+mod section;
+mod site;
+mod unknown;
+mod uwsgi;
+mod values;
+mod warmup;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+pub use error::ConfigError;
+pub use nginx::{Nginx, Upstream};
+pub use site::Site;
+pub use uwsgi::Uwsgi;
+pub use values::{ArgumentList, Listen};
+pub use warmup::Warmup;
+
+use document::Document;
+use kind::Kind;
+use kinds::{argument_list, choice, inside, list};
+use section::Section;
+
+/// Everything that `builds.toml` decides. An empty file gives every default.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `[site]`: what is deployed, and where to.
+    pub site: Site,
+    /// `[python]`: the virtual environment of a build.
+    pub python: Python,
+    /// `[node]`: the JavaScript packages of a build.
+    pub node: Node,
+    /// `[assets]`: how a build makes its static files.
+    pub assets: Assets,
+    /// `[init]`: what a new site runs once.
+    pub init: Init,
+    /// `[uwsgi]`: the application server of every build.
+    pub uwsgi: Uwsgi,
+    /// `[nginx]`: the proxy in front of the live and the staged build.
+    pub nginx: Nginx,
+    /// `[warmup]`: the requests that a build answers before users reach it.
+    pub warmup: Warmup,
+    /// `[env]`: further environment variables for every command that runs in a build and for its
+    /// workers. Any name of letters, digits and `_` but those that builds sets itself. The values
+    /// may be secrets.
+    pub env: BTreeMap<String, String>,
+}
+
+/// The section `[python]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Python {
+    /// The Python that a build's virtual environment is made with: the name of a program, or a
+    /// path, which starts at the directory of `builds.toml` unless it is absolute. Default:
+    /// `"python3"`.
+    pub interpreter: PathBuf,
+    /// The requirements files to install, as paths inside the source. An empty list installs
+    /// nothing. Default: `requirements.txt` if the source has one, which is `None` here.
+    pub requirements: Option<Vec<PathBuf>>,
+    /// What installs them: `"uv"` or `"pip"`. Default: `"uv"`.
+    pub installer: Installer,
+}
+
+/// The program that installs a build's Python packages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Installer {
+    /// uv, <https://docs.astral.sh/uv/>.
+    Uv,
+    /// The pip of the virtual environment.
+    Pip,
+}
+
+impl Python {
+    fn read(section: &mut Section) -> Self {
+        let installers = [("uv", Installer::Uv), ("pip", Installer::Pip)];
+        let requirements = list("a list of paths inside the source", inside());
+        Python {
+            interpreter: section.program("interpreter", r#""python3""#),
+            requirements: section.option("requirements", r#"["requirements.txt"]"#, requirements),
+            installer: section.take("installer", r#""uv""#, choice(&installers)),
+        }
+    }
+}
+
+/// The section `[node]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// The directory of `package.json`, as a path inside the source. Default: `"."`.
+    pub package_dir: PathBuf,
+}
+
+impl Node {
+    fn read(section: &mut Section) -> Self {
+        Node { package_dir: section.take("package_dir", r#"".""#, inside()) }
+    }
+}
+
+/// The section `[assets]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assets {
+    /// The commands that make the static files, each a list of a program and its arguments, run in
+    /// the build in this order. An empty list runs none. Default: Django's `collectstatic` if the
+    /// build has a `manage.py`, which is `None` here.
+    pub commands: Option<Vec<ArgumentList>>,
+}
+
+impl Assets {
+    fn read(section: &mut Section) -> Self {
+        let example = r#"[["python", "manage.py", "collectstatic", "--noinput"]]"#;
+        Assets { commands: section.option("commands", example, commands()) }
+    }
+}
+
+/// The section `[init]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Init {
+    /// The commands that `builds init` runs in the live build of a new site, each a list of a
+    /// program and its arguments, in this order. Default: none.
+    pub commands: Vec<ArgumentList>,
+}
+
+impl Init {
+    fn read(section: &mut Section) -> Self {
+        let example = r#"[["python", "manage.py", "migrate"]]"#;
+        Init { commands: section.option("commands", example, commands()).unwrap_or_default() }
+    }
+}
+
+fn commands() -> Kind<Vec<ArgumentList>> {
+    list("a list of commands, each a list of a program and its arguments", argument_list())
+}
+
+/// Reads the text of a `builds.toml`. `file` is its absolute path: it names the file in errors and
+/// anchors relative paths.
+///
+/// # Errors
+/// The first problem in the order of the file. Text that is not TOML comes before all others, for
+/// nothing can be said about the rest of it.
+pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
+    let mut document = Document::parse(text, file)?;
+    let config = Config {
+        site: document.section("site", Site::read),
+        python: document.section("python", Python::read),
+        node: document.section("node", Node::read),
+        assets: document.section("assets", Assets::read),
+        init: document.section("init", Init::read),
+        uwsgi: document.section("uwsgi", Uwsgi::read),
+        nginx: document.section("nginx", Nginx::read),
+        warmup: document.section("warmup", Warmup::read),
+        env: document.section("env", env::read),
+    };
+    config.site.check(&mut document);
+    config.uwsgi.check(&mut document);
+    config.nginx.check(&mut document);
+    document.finish()?;
+    Ok(config)
+}
+
+/// Shows the names of `[env]` only, for its values may be secrets.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("site", &self.site)
+            .field("python", &self.python)
+            .field("node", &self.node)
+            .field("assets", &self.assets)
+            .field("init", &self.init)
+            .field("uwsgi", &self.uwsgi)
+            .field("nginx", &self.nginx)
+            .field("warmup", &self.warmup)
+            .field("env", &self.env.keys())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

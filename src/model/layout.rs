@@ -1,0 +1,218 @@
+//! Where everything of a site lies below its root.
+
+use std::path::{Path, PathBuf};
+
+use super::name::BuildName;
+
+/// The places of one site. Every path that the tool uses is made here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+/// The places inside one build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildPaths {
+    dir: PathBuf,
+}
+
+/// The two names that requests follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// What users get: `_live`.
+    Live,
+    /// What is looked at before it goes live: `_stage`.
+    Stage,
+}
+
+impl Role {
+    /// The link's own name in `builds/`.
+    pub fn link_name(self) -> &'static str {
+        match self {
+            Self::Live => "_live",
+            Self::Stage => "_stage",
+        }
+    }
+}
+
+impl Layout {
+    /// The layout of the site at `root`, an absolute path.
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// The site root.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The directory of all builds and of the two links.
+    pub fn builds(&self) -> PathBuf {
+        self.root.join("builds")
+    }
+
+    /// One build's places.
+    pub fn build(&self, name: BuildName) -> BuildPaths {
+        BuildPaths { dir: self.builds().join(name.to_string()) }
+    }
+
+    /// A build that is being deleted: out of sight of the emperor, nginx and `find-free`.
+    pub fn doomed(&self, name: BuildName) -> PathBuf {
+        self.builds().join(format!(".removing-{name}"))
+    }
+
+    /// The link `_live` or `_stage`.
+    pub fn link(&self, role: Role) -> PathBuf {
+        self.builds().join(role.link_name())
+    }
+
+    /// Static files and media.
+    pub fn assets(&self) -> PathBuf {
+        self.root.join("assets")
+    }
+
+    /// All builds' static files, one folder a build.
+    pub fn statics(&self) -> PathBuf {
+        self.assets().join("static")
+    }
+
+    /// One build's static files.
+    pub fn static_of(&self, name: BuildName) -> PathBuf {
+        self.statics().join(name.to_string())
+    }
+
+    /// User uploads, shared by all builds.
+    pub fn media(&self) -> PathBuf {
+        self.assets().join("media")
+    }
+
+    /// Python packages as wheels.
+    pub fn wheelhouse(&self) -> PathBuf {
+        self.root.join("deps/wheelhouse")
+    }
+
+    /// npm packages, as npm's own cache keeps them.
+    pub fn npm_store(&self) -> PathBuf {
+        self.root.join("deps/npm")
+    }
+
+    /// The virtual environment that holds the installers, pip and uv.
+    pub fn tools(&self) -> PathBuf {
+        self.root.join("deps/tools")
+    }
+
+    /// uv's cache of unpacked wheels.
+    pub fn uv_cache(&self) -> PathBuf {
+        self.root.join("deps/uv-cache")
+    }
+
+    /// The site's skeletons and nginx configuration.
+    pub fn conf(&self) -> PathBuf {
+        self.root.join("conf")
+    }
+
+    /// The emperors' sockets, pid files and locks.
+    pub fn run(&self) -> PathBuf {
+        self.root.join("run")
+    }
+
+    /// Logs of builds and of create's steps.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// The output of the commands that a create ran.
+    pub fn create_log(&self, name: BuildName) -> PathBuf {
+        self.logs().join(format!("{name}.create.log"))
+    }
+
+    /// What a build's workers print: start-up, warnings, tracebacks.
+    pub fn error_log(&self, name: BuildName) -> PathBuf {
+        self.logs().join(format!("{name}.error.log"))
+    }
+}
+
+impl BuildPaths {
+    /// The build's directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The emperor starts the vassal while this link is there.
+    pub fn vassal_ini(&self) -> PathBuf {
+        self.dir.join("vassal.ini")
+    }
+
+    /// The emperor starts the zerg while this link is there.
+    pub fn zerg_ini(&self) -> PathBuf {
+        self.dir.join("zerg.ini")
+    }
+
+    /// What the skeletons read of this build: port, workers, module.
+    pub fn build_ini(&self) -> PathBuf {
+        self.dir.join("build.ini")
+    }
+
+    /// The nginx upstream for the given role.
+    pub fn upstream(&self, role: Role) -> PathBuf {
+        self.dir.join(match role {
+            Role::Live => "live.conf",
+            Role::Stage => "stage.conf",
+        })
+    }
+
+    /// The tag, for people and scripts.
+    pub fn tag(&self) -> PathBuf {
+        self.dir.join(".DEPLOY_TAG")
+    }
+
+    /// The manifest.
+    pub fn manifest(&self) -> PathBuf {
+        self.dir.join("build.json")
+    }
+
+    /// Sockets, fifos and the workers' environment.
+    pub fn run(&self) -> PathBuf {
+        self.dir.join("run")
+    }
+
+    /// One file a variable of the workers' environment.
+    pub fn env_dir(&self) -> PathBuf {
+        self.dir.join("run/env")
+    }
+
+    /// What the last copy of the source took, so that a continued create can remove what has gone since.
+    pub fn source_list(&self) -> PathBuf {
+        self.dir.join("run/source.list")
+    }
+
+    /// Links to the site's static files and media.
+    pub fn assets(&self) -> PathBuf {
+        self.dir.join("assets")
+    }
+
+    /// The build's own Python.
+    pub fn python(&self) -> PathBuf {
+        self.dir.join("bin/python")
+    }
+
+    /// Where the vassal tells how it is.
+    pub fn vassal_stats(&self) -> PathBuf {
+        self.dir.join("run/vassal.stats")
+    }
+
+    /// Where the zerg tells how its workers are.
+    pub fn zerg_stats(&self) -> PathBuf {
+        self.dir.join("run/zerg.stats")
+    }
+
+    /// The vassal's zerg server, to which zergs attach.
+    pub fn zerg_socket(&self) -> PathBuf {
+        self.dir.join("run/zerg.sock")
+    }
+
+    /// The zerg master's command fifo.
+    pub fn zerg_fifo(&self) -> PathBuf {
+        self.dir.join("run/zerg.fifo")
+    }
+}

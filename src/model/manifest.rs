@@ -1,0 +1,88 @@
+//! `build.json`: what a build contains, from where, since when, and how far its create came.
+
+use serde::{Deserialize, Serialize};
+
+use super::name::BuildName;
+use super::tag::Tag;
+
+/// How far a build is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Progress {
+    /// A create began and has not ended: `create` of the same name continues.
+    Creating,
+    /// All steps are done.
+    Complete,
+    /// Complete, stopped, and hard-linked to its basis: it must not run again as it is.
+    Archived,
+}
+
+/// Where a build's files came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The directory that was copied.
+    pub path: String,
+    /// The commit, where the source is a git work tree.
+    pub commit: Option<String>,
+    /// What `--ref` asked for.
+    #[serde(rename = "ref")]
+    pub reference: Option<String>,
+}
+
+/// One finished step of a create.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// The step's name.
+    pub name: String,
+    /// Seconds that it took.
+    pub seconds: f64,
+}
+
+/// The manifest of a build.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The build's name.
+    pub name: BuildName,
+    /// How far it is.
+    pub state: Progress,
+    /// The tag.
+    pub tag: Tag,
+    /// When the create began, in seconds since 1970.
+    pub created: u64,
+    /// When the create ended, in seconds since 1970.
+    pub finished: Option<u64>,
+    /// Where the files came from.
+    pub source: Origin,
+    /// The version of the build's Python, such as `3.11.2`.
+    pub python: Option<String>,
+    /// The WSGI application, `module:callable`.
+    pub module: Option<String>,
+    /// Size of the build's directory in bytes, without its static files, when the create ended.
+    pub bytes: Option<u64>,
+    /// Size of its static files in bytes, when the create ended.
+    pub static_bytes: Option<u64>,
+    /// The build that an archive shares unchanged files with.
+    pub basis: Option<BuildName>,
+    /// The finished steps, in order.
+    pub steps: Vec<StepRecord>,
+}
+
+impl Manifest {
+    /// The manifest of a create that begins at `now`, in seconds since 1970.
+    pub fn begin(name: BuildName, tag: Tag, now: u64, source: Origin) -> Self {
+        Self {
+            name,
+            state: Progress::Creating,
+            tag,
+            created: now,
+            finished: None,
+            source,
+            python: None,
+            module: None,
+            bytes: None,
+            static_bytes: None,
+            basis: None,
+            steps: Vec::new(),
+        }
+    }
+}

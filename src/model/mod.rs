@@ -1,0 +1,15 @@
+//! What the tool knows without asking the world: names, places, configuration, what was observed, and the rules.
+//!
+//! Nothing here opens a file, reads a clock, or talks to a process, so every rule is a table test.
+
+pub mod config;
+pub mod environment;
+pub mod layout;
+pub mod manifest;
+pub mod name;
+pub mod observed;
+pub mod port;
+pub mod render;
+pub mod rules;
+pub mod skeletons;
+pub mod tag;

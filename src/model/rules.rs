@@ -1,0 +1,331 @@
+//! What may happen to which build, decided before anything is touched.
+
+use std::fmt;
+
+use super::layout::Role;
+use super::name::BuildName;
+use super::observed::{Names, State};
+
+/// A command that a rule forbids, with what the rule looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such build.
+    Missing(BuildName),
+    /// Nothing holds this role yet.
+    NoHolder(Role),
+    /// The name's port would lie above 65535.
+    NoPort(BuildName),
+    /// A complete build of this name exists.
+    Exists(BuildName),
+    /// The build's create has not ended.
+    Incomplete(BuildName),
+    /// The build is kept on disk only.
+    Archived(BuildName),
+    /// The command may not touch the build in this role.
+    Holds {
+        /// The build.
+        name: BuildName,
+        /// Its role.
+        role: Role,
+        /// The command.
+        verb: &'static str,
+    },
+    /// The build has no workers.
+    NotActive(BuildName),
+    /// Not every worker has loaded the application.
+    NotReady(BuildName, State),
+    /// The directory holds files that no create put there.
+    Foreign(BuildName),
+    /// An archive cannot share files with itself, or with what may change or vanish.
+    BadBasis(BuildName),
+}
+
+/// One atomic change of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// Points a role's link at a build.
+    Point(Role, BuildName),
+    /// Lets live and stage change places.
+    Exchange,
+}
+
+/// Whether a create of this name starts anew or continues.
+///
+/// # Errors
+/// A complete or archived build is never made again.
+pub fn create(name: BuildName, existing: Option<State>) -> Result<(), Refusal> {
+    match existing {
+        None | Some(State::Incomplete) => Ok(()),
+        Some(_) => Err(Refusal::Exists(name)),
+    }
+}
+
+/// Whether a build is whole, so that it may listen and run.
+///
+/// # Errors
+/// An incomplete or archived one may not.
+pub fn usable(name: BuildName, state: State) -> Result<(), Refusal> {
+    match state {
+        State::Incomplete => Err(Refusal::Incomplete(name)),
+        State::Archived => Err(Refusal::Archived(name)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a command that takes a build out of service may have this one.
+///
+/// # Errors
+/// The live and the staged build stay in service.
+pub fn spare(verb: &'static str, name: BuildName, names: &Names) -> Result<(), Refusal> {
+    match names.role(name) {
+        Some(role) => Err(Refusal::Holds { name, role, verb }),
+        None => Ok(()),
+    }
+}
+
+/// Whether `_stage` may point to a build.
+///
+/// # Errors
+/// Never to the live one, nor to one that cannot run.
+pub fn stage(name: BuildName, state: State, names: &Names) -> Result<(), Refusal> {
+    if names.live == Some(name) {
+        return Err(Refusal::Holds { name, role: Role::Live, verb: "stage" });
+    }
+    usable(name, state)
+}
+
+/// Whether warm-up requests would find workers.
+///
+/// # Errors
+/// They would not where none run.
+pub fn warmup(name: BuildName, state: State) -> Result<(), Refusal> {
+    usable(name, state)?;
+    if state < State::Active { Err(Refusal::NotActive(name)) } else { Ok(()) }
+}
+
+/// The names after a build has become live: the old live build is stage then.
+///
+/// # Errors
+/// Only a ready build may, and only where there is a live one to change places with.
+pub fn swap(name: BuildName, state: State, names: &Names) -> Result<Names, Refusal> {
+    let live = names.live.ok_or(Refusal::NoHolder(Role::Live))?;
+    if live == name {
+        return Ok(*names);
+    }
+    usable(name, state)?;
+    if state < State::Ready {
+        return Err(Refusal::NotReady(name, state));
+    }
+    Ok(Names { live: Some(name), stage: Some(live) })
+}
+
+/// The shortest way from some names to others on which live and stage differ at every instant.
+pub fn moves(from: Names, to: Names) -> Vec<Move> {
+    let point = |role, name: Option<BuildName>| name.map(|name| Move::Point(role, name));
+    let mut moves = Vec::new();
+    let mut stage = from.stage;
+    if from.live.is_none() {
+        moves.extend(point(Role::Live, to.live));
+    } else if from.live != to.live {
+        if from.stage != to.live {
+            moves.extend(point(Role::Stage, to.live));
+        }
+        moves.push(Move::Exchange);
+        stage = from.live;
+    }
+    if stage != to.stage {
+        moves.extend(point(Role::Stage, to.stage));
+    }
+    moves
+}
+
+/// Whether an archive of `name` may share files with `basis`.
+///
+/// # Errors
+/// The basis must be another build, and complete.
+pub fn basis(name: BuildName, basis: BuildName, state: State) -> Result<(), Refusal> {
+    if basis == name || matches!(state, State::Incomplete | State::Archived) {
+        return Err(Refusal::BadBasis(basis));
+    }
+    Ok(())
+}
+
+impl Refusal {
+    /// Whether the command line itself was at fault, rather than the state of the site.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Missing(_) | Self::NoPort(_))
+    }
+
+    /// Why the rule forbids it.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Missing(_) => "builds/ has no directory of this name".into(),
+            Self::NoHolder(role) => format!("{} does not exist yet", role.link_name()),
+            Self::NoPort(_) => "its port would lie above 65535".into(),
+            Self::Exists(_) => "a finished build is never made again".into(),
+            Self::Incomplete(_) => "its create has not ended".into(),
+            Self::Archived(_) => "an archived build shares its files with another build".into(),
+            Self::Holds { role, .. } => format!("{} points to it", role.link_name()),
+            Self::NotActive(_) => "it has no workers".into(),
+            Self::NotReady(_, state) => format!("it is {state}; a build must be ready before it may be live"),
+            Self::Foreign(_) => "it has no build.json, and it is not empty".into(),
+            Self::BadBasis(_) => "an archive shares files with another build, a complete one".into(),
+        }
+    }
+
+    /// What to type next.
+    pub fn next(&self) -> String {
+        match self {
+            Self::Missing(_) => "builds list".into(),
+            Self::NoHolder(_) => "builds init".into(),
+            Self::NoPort(_) => "builds find-free, or a lower site.base_port in builds.toml".into(),
+            Self::Exists(name) => format!("builds create \"$(builds find-free)\", or builds rm {name} first"),
+            Self::Incomplete(name) => format!("builds create {name} continues it, builds rm {name} removes it"),
+            Self::Archived(_) => "builds create \"$(builds find-free)\" --ref the commit in its build.json".into(),
+            Self::Holds { role: Role::Live, verb: "stage", .. } => "builds swap-live changes live and stage".into(),
+            Self::Holds { role: Role::Live, .. } => "builds swap-live makes another build live first".into(),
+            Self::Holds { role: Role::Stage, .. } => "builds stage another build first".into(),
+            Self::NotActive(name) => format!("builds activate {name}"),
+            Self::NotReady(name, _) => format!("builds stage {name}"),
+            Self::Foreign(name) => format!("look into builds/{name} and move it away"),
+            Self::BadBasis(_) => "builds list shows the builds to choose from".into(),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(name) => write!(f, "there is no build {name}"),
+            Self::NoHolder(role) => write!(f, "no build is {}", role.link_name().trim_start_matches('_')),
+            Self::NoPort(name) => write!(f, "{name} is past the last usable name"),
+            Self::Exists(name) => write!(f, "build {name} exists"),
+            Self::Incomplete(name) => write!(f, "build {name} is incomplete"),
+            Self::Archived(name) => write!(f, "build {name} is archived"),
+            Self::Holds { name, role: Role::Live, verb } => write!(f, "cannot {verb} {name}: it is live"),
+            Self::Holds { name, role: Role::Stage, verb } => write!(f, "cannot {verb} {name}: it is staged"),
+            Self::NotActive(name) => write!(f, "build {name} is not active"),
+            Self::NotReady(name, _) => write!(f, "build {name} is not ready"),
+            Self::Foreign(name) => write!(f, "builds/{name} was not made by builds"),
+            Self::BadBasis(name) => write!(f, "build {name} cannot be the basis"),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: BuildName = BuildName::FIRST;
+
+    fn b() -> BuildName {
+        BuildName::from_number(1)
+    }
+
+    fn names() -> Names {
+        Names { live: Some(A), stage: Some(b()) }
+    }
+
+    #[test]
+    fn a_swap_wants_a_ready_build() {
+        let c = BuildName::from_number(2);
+        let live = |name| Names { live: Some(name), stage: Some(A) };
+        let cases = [
+            (A, State::Warm, Ok(names())),
+            (A, State::Down, Ok(names())),
+            (b(), State::Ready, Ok(live(b()))),
+            (b(), State::Warm, Ok(live(b()))),
+            (c, State::Ready, Ok(live(c))),
+            (b(), State::Active, Err(Refusal::NotReady(b(), State::Active))),
+            (b(), State::Listening, Err(Refusal::NotReady(b(), State::Listening))),
+            (b(), State::Incomplete, Err(Refusal::Incomplete(b()))),
+            (b(), State::Archived, Err(Refusal::Archived(b()))),
+        ];
+        for (name, state, expected) in cases {
+            assert_eq!(swap(name, state, &names()), expected, "{name} {state}");
+        }
+        assert_eq!(swap(A, State::Ready, &Names::default()), Err(Refusal::NoHolder(Role::Live)));
+    }
+
+    #[test]
+    fn names_move_the_shortest_way() {
+        let of = |live: u32, stage: u32| Names {
+            live: Some(BuildName::from_number(live)),
+            stage: Some(BuildName::from_number(stage)),
+        };
+        let stage = |number| Move::Point(Role::Stage, BuildName::from_number(number));
+        let cases = [
+            (of(0, 1), of(0, 1), vec![]),
+            (of(0, 1), of(1, 0), vec![Move::Exchange]),
+            (of(0, 1), of(0, 2), vec![stage(2)]),
+            (of(0, 1), of(2, 0), vec![stage(2), Move::Exchange]),
+            (of(2, 0), of(0, 1), vec![Move::Exchange, stage(1)]),
+            (Names::default(), of(0, 1), vec![Move::Point(Role::Live, A), stage(1)]),
+            (Names { live: Some(A), stage: None }, of(0, 1), vec![stage(1)]),
+        ];
+        for (from, to, expected) in cases {
+            assert_eq!(moves(from, to), expected, "{from:?} {to:?}");
+        }
+    }
+
+    #[test]
+    fn live_and_stage_differ_after_every_move() {
+        let all =
+            || (0..4).flat_map(|live| (0..4).map(move |stage| (live, stage))).filter(|(live, stage)| live != stage);
+        for (from, to) in all().flat_map(|from| all().map(move |to| (from, to))) {
+            let of = |(live, stage)| Names {
+                live: Some(BuildName::from_number(live)),
+                stage: Some(BuildName::from_number(stage)),
+            };
+            let mut now = of(from);
+            for step in moves(of(from), of(to)) {
+                match step {
+                    Move::Exchange => now = Names { live: now.stage, stage: now.live },
+                    Move::Point(Role::Live, name) => now.live = Some(name),
+                    Move::Point(Role::Stage, name) => now.stage = Some(name),
+                }
+                assert_ne!(now.live, now.stage, "{from:?} {to:?}");
+            }
+            assert_eq!(now, of(to));
+        }
+    }
+
+    #[test]
+    fn live_and_stage_stay_in_service() {
+        assert_eq!(spare("rm", A, &names()), Err(Refusal::Holds { name: A, role: Role::Live, verb: "rm" }));
+        assert_eq!(spare("rm", b(), &names()), Err(Refusal::Holds { name: b(), role: Role::Stage, verb: "rm" }));
+        assert_eq!(spare("rm", BuildName::from_number(2), &names()), Ok(()));
+    }
+
+    #[test]
+    fn stage_takes_any_whole_build_but_the_live_one() {
+        let live = Refusal::Holds { name: A, role: Role::Live, verb: "stage" };
+        assert_eq!(stage(A, State::Warm, &names()), Err(live));
+        assert_eq!(stage(b(), State::Stopped, &names()), Ok(()));
+        assert_eq!(stage(b(), State::Incomplete, &names()), Err(Refusal::Incomplete(b())));
+    }
+
+    #[test]
+    fn a_create_continues_what_was_interrupted_and_nothing_else() {
+        assert_eq!(create(A, None), Ok(()));
+        assert_eq!(create(A, Some(State::Incomplete)), Ok(()));
+        for state in [State::Archived, State::Stopped, State::Down, State::Listening, State::Warm] {
+            assert_eq!(create(A, Some(state)), Err(Refusal::Exists(A)), "{state}");
+        }
+    }
+
+    #[test]
+    fn warmup_wants_workers() {
+        assert_eq!(warmup(A, State::Listening), Err(Refusal::NotActive(A)));
+        assert_eq!(warmup(A, State::Active), Ok(()));
+    }
+
+    #[test]
+    fn a_basis_is_another_complete_build() {
+        assert_eq!(basis(A, b(), State::Warm), Ok(()));
+        assert_eq!(basis(A, A, State::Warm), Err(Refusal::BadBasis(A)));
+        assert_eq!(basis(A, b(), State::Archived), Err(Refusal::BadBasis(b())));
+    }
+}

@@ -1,0 +1,113 @@
+//! The skeletons that the binary carries, filled in for one site or one build.
+
+use std::path::Path;
+
+use super::config::{self, Config, Upstream};
+use super::layout::{Layout, Role};
+use super::manifest::Manifest;
+use super::port::Port;
+use super::render::render;
+
+/// One file of a site's `conf/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skeleton {
+    /// Its path below `conf/`.
+    pub path: &'static str,
+    /// Its text, filled in.
+    pub text: String,
+    /// Whether it is a program.
+    pub executable: bool,
+}
+
+/// All files of a site's `conf/`, as they are shipped. `nginx_globals` goes to `nginx -g` under `builds up`.
+pub fn of_site(config: &Config, layout: &Layout, nginx_globals: &str) -> Vec<Skeleton> {
+    let root = layout.root().to_string_lossy();
+    let (uwsgi, nginx) = (config.uwsgi.binary.to_string_lossy(), config.nginx.binary.to_string_lossy());
+    let values = [
+        ("root", root.as_ref()),
+        ("site", &config.site.name),
+        ("host", &config.site.host),
+        ("uwsgi", uwsgi.as_ref()),
+        ("nginx", nginx.as_ref()),
+        ("nginx_globals", nginx_globals),
+        ("live_listen", &config.nginx.live_listen.to_string()),
+        ("stage_listen", &config.nginx.stage_listen.to_string()),
+    ];
+    let pass = match config.nginx.upstream {
+        Upstream::Socket => include_str!("../../skel/conf/pass-socket.conf"),
+        Upstream::Port => include_str!("../../skel/conf/pass-port.conf"),
+    };
+    [
+        ("vassal.skel", include_str!("../../skel/conf/vassal.skel")),
+        ("zerg.skel", include_str!("../../skel/conf/zerg.skel")),
+        ("vassals.ini", include_str!("../../skel/conf/vassals.ini")),
+        ("zergs.ini", include_str!("../../skel/conf/zergs.ini")),
+        ("up.ini", include_str!("../../skel/conf/up.ini")),
+        ("uwsgi.sh", include_str!("../../skel/conf/uwsgi.sh")),
+        ("nginx.conf", include_str!("../../skel/conf/nginx.conf")),
+        ("site.conf", include_str!("../../skel/conf/site.conf")),
+        ("locations.conf", include_str!("../../skel/conf/locations.conf")),
+        ("pass.conf", pass),
+        ("pages/welcome.html", include_str!("../../skel/conf/pages/welcome.html")),
+        ("pages/unavailable.html", include_str!("../../skel/conf/pages/unavailable.html")),
+    ]
+    .into_iter()
+    .map(|(path, template)| Skeleton { path, text: render(template, &values), executable: path.ends_with(".sh") })
+    .collect()
+}
+
+/// A build's `build.ini`: what the skeletons read of it.
+pub fn build_ini(config: &Config, manifest: &Manifest, port: Port) -> String {
+    let uwsgi = &config.uwsgi;
+    let (cheaper, workers) = (uwsgi.cheaper.to_string(), uwsgi.workers.to_string());
+    let fewer = match uwsgi.cheaper {
+        0 => String::new(),
+        _ => render(include_str!("../../skel/build/cheaper.ini"), &[("cheaper", &cheaper), ("workers", &workers)]),
+    };
+    render(
+        include_str!("../../skel/build/build.ini"),
+        &[
+            ("tag", manifest.tag.as_str()),
+            ("port", &port.to_string()),
+            ("listen", &uwsgi.listen.to_string()),
+            ("workers", &workers),
+            ("threads", &uwsgi.threads.to_string()),
+            ("module", uwsgi.module.as_deref().or(manifest.module.as_deref()).unwrap_or_default()),
+            ("cheaper", &fewer),
+        ],
+    )
+}
+
+/// A build's nginx upstream for a role: `web` in `live.conf`, `webstage` in `stage.conf`.
+pub fn upstream(config: &Config, layout: &Layout, role: Role, port: Port) -> String {
+    let template = match config.nginx.upstream {
+        Upstream::Socket => include_str!("../../skel/build/upstream-socket.conf"),
+        Upstream::Port => include_str!("../../skel/build/upstream-port.conf"),
+    };
+    let name = match role {
+        Role::Live => "web",
+        Role::Stage => "webstage",
+    };
+    render(
+        template,
+        &[
+            ("upstream", name),
+            ("root", &layout.root().to_string_lossy()),
+            ("link", role.link_name()),
+            ("port", &port.to_string()),
+        ],
+    )
+}
+
+/// A name for the site of a directory: its own, with what a site's name cannot have as `-`.
+pub fn site_name(directory: &Path) -> String {
+    config::parse("", &directory.join("builds.toml")).map_or_else(|_| "site".into(), |config| config.site.name)
+}
+
+/// A first `builds.toml`; the arguments are TOML values but for `name` and `module`, which are plain words.
+pub fn example_config(name: &str, module: &str, assets: &str, init: &str) -> String {
+    render(
+        include_str!("../../skel/builds.toml"),
+        &[("name", name), ("module", module), ("assets", assets), ("init", init)],
+    )
+}

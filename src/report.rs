@@ -1,0 +1,116 @@
+//! What a command says: its result on standard output, everything else on standard error.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use tracing::Level;
+
+use crate::error::{Error, Result};
+
+/// The result of a command.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// Whether it changed anything; `None` for commands that only look.
+    changed: Option<bool>,
+    /// For people. May be empty.
+    text: String,
+    /// For programs.
+    fields: Map<String, Value>,
+    /// The exit code of a program that the command ran for the user.
+    code: u8,
+}
+
+impl Done {
+    /// The result of a command that changes things.
+    pub fn changed(changed: bool, text: impl Into<String>) -> Self {
+        Self { changed: Some(changed), text: text.into(), ..Self::default() }
+    }
+
+    /// The result of a command that only looks.
+    pub fn looked(text: impl Into<String>) -> Self {
+        Self { text: text.into(), ..Self::default() }
+    }
+
+    /// Adds a field to the JSON document.
+    pub fn with(mut self, key: &str, value: impl Serialize) -> Self {
+        self.fields.insert(key.to_owned(), json!(value));
+        self
+    }
+
+    /// Ends with the exit code of the user's own program.
+    pub fn code(mut self, code: u8) -> Self {
+        self.code = code;
+        self
+    }
+}
+
+/// Sends progress to standard error: nothing but warnings with `quiet`, more with `verbose`.
+pub fn start_log(quiet: bool, verbose: bool) {
+    let level = match (quiet, verbose) {
+        (true, _) => Level::WARN,
+        (false, false) => Level::INFO,
+        (false, true) => Level::DEBUG,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(io::stderr)
+        .with_target(false)
+        .with_level(false)
+        .without_time()
+        .with_ansi(false)
+        .init();
+}
+
+/// Says how a command ended, and returns its exit code.
+pub fn finish(command: &str, json: bool, result: Result<Done>) -> ExitCode {
+    let (document, text, code) = match result {
+        Ok(done) => {
+            let code = ExitCode::from(done.code);
+            (document(command, &done), done.text, code)
+        }
+        Err(error) => {
+            let next = error.next();
+            eprintln!("error: {}\n  why: {}\n next: {next}", error.what(), indented(&error.cause()));
+            (failure(command, &error), String::new(), ExitCode::from(&error))
+        }
+    };
+    let written = if json { say(&document.to_string()) } else { say(&text) };
+    // A reader that has gone away, such as `head`, has what it wanted.
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        _ => code,
+    }
+}
+
+fn say(text: &str) -> io::Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{}", text.trim_end())?;
+    stdout.flush()
+}
+
+fn document(command: &str, done: &Done) -> Value {
+    let mut document = Map::from_iter([("command".to_owned(), json!(command))]);
+    if let Some(changed) = done.changed {
+        document.insert("changed".to_owned(), json!(changed));
+    }
+    document.extend(done.fields.clone());
+    Value::Object(document)
+}
+
+fn failure(command: &str, error: &Error) -> Value {
+    json!({
+        "command": command,
+        "changed": false,
+        "error": { "code": error.code(), "what": error.what(), "why": error.cause(), "next": error.next() },
+    })
+}
+
+/// Puts the further lines of a text below the first.
+fn indented(text: &str) -> String {
+    text.lines().collect::<Vec<_>>().join("\n       ")
+}

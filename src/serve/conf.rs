@@ -1,0 +1,71 @@
+//! The site's own skeletons in `conf/`: written once, then the operator's.
+
+use nix::unistd::geteuid;
+
+use crate::error::Result;
+use crate::model::skeletons::{self, Skeleton};
+use crate::site::Site;
+use crate::system::files::{self, Mode};
+
+/// A skeleton that is not as it is shipped.
+#[derive(Debug)]
+pub struct Edited {
+    /// Its path below `conf/`.
+    pub path: &'static str,
+    /// Lines that only the shipped one has.
+    pub missing: Vec<String>,
+    /// Lines that only the site's one has.
+    pub added: Vec<String>,
+}
+
+/// Writes those skeletons that are missing, and the directories that uWSGI and nginx expect; whether there were any.
+///
+/// # Errors
+/// A file or directory cannot be made.
+pub fn write_missing(site: &Site) -> Result<bool> {
+    let layout = &site.layout;
+    for directory in [layout.builds(), layout.logs(), layout.media(), layout.statics(), layout.conf().join("pages")] {
+        files::directory(&directory)?;
+    }
+    files::private_directory(&layout.run(), 0o750)?;
+    files::directory(&layout.run().join("nginx"))?;
+    let mut wrote = false;
+    for skeleton in shipped(site) {
+        let path = layout.conf().join(skeleton.path);
+        if !files::exists(&path) {
+            let mode = if skeleton.executable { Mode::Program } else { Mode::Public };
+            files::write(&path, skeleton.text.as_bytes(), mode)?;
+            wrote = true;
+        }
+    }
+    Ok(wrote)
+}
+
+/// The skeletons of the site that differ from the shipped ones. Missing ones count as empty.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn edited(site: &Site) -> Result<Vec<Edited>> {
+    let mut edited = Vec::new();
+    for skeleton in shipped(site) {
+        let text = files::read(&site.layout.conf().join(skeleton.path))?.unwrap_or_default();
+        if text != skeleton.text {
+            edited.push(Edited {
+                path: skeleton.path,
+                missing: only_in(&skeleton.text, &text),
+                added: only_in(&text, &skeleton.text),
+            });
+        }
+    }
+    Ok(edited)
+}
+
+fn shipped(site: &Site) -> Vec<Skeleton> {
+    // nginx's workers must reach sockets that belong to whoever runs uWSGI. Without root they are that user's anyway.
+    let globals = if geteuid().is_root() { "daemon off; user root;" } else { "daemon off;" };
+    skeletons::of_site(&site.config, &site.layout, globals)
+}
+
+fn only_in(text: &str, other: &str) -> Vec<String> {
+    text.lines().filter(|line| !other.lines().any(|its| its == *line)).map(str::to_owned).collect()
+}

@@ -1,0 +1,96 @@
+//! The two emperors: what they run, and how they are woken.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{Trouble, stats};
+use crate::model::name::BuildName;
+use crate::site::Site;
+use crate::system::{socket, wait};
+
+/// How long an emperor may take to end an instance that has nothing left to do.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// One of the two emperors. They are apart so that vassals keep holding requests when the zergs' emperor dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emperor {
+    /// Starts a vassal for each `vassal.ini`.
+    Vassals,
+    /// Starts a zerg for each `zerg.ini`.
+    Zergs,
+}
+
+#[derive(Deserialize)]
+struct EmperorStats {
+    vassals: Vec<Instance>,
+}
+
+/// Something that an emperor runs.
+#[derive(Deserialize)]
+struct Instance {
+    id: PathBuf,
+    pid: i32,
+}
+
+impl Emperor {
+    /// Where it tells how it is.
+    pub fn socket(self, site: &Site) -> PathBuf {
+        site.layout.run().join(match self {
+            Self::Vassals => "vassals.stats",
+            Self::Zergs => "zergs.stats",
+        })
+    }
+
+    /// Checks that the emperor is there.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn check(self, site: &Site) -> Result<(), Trouble> {
+        let socket = self.socket(site);
+        match socket::read(&socket) {
+            Ok(_) => Ok(()),
+            Err(source) => Err(Trouble::NoEmperor { emperor: self, socket, source }),
+        }
+    }
+
+    /// The process that the emperor runs for a build, if any.
+    ///
+    /// Asking wakes the emperor, which then looks for new and gone links at once. Its answer is from before that look,
+    /// so only a later one shows what it found.
+    ///
+    /// # Errors
+    /// The emperor does not answer.
+    pub fn instance(self, site: &Site, name: BuildName) -> Result<Option<i32>, Trouble> {
+        self.check(site)?;
+        let stats: EmperorStats = stats::read(&self.socket(site))?;
+        let of_build = |id: &Path| id.parent() == Some(site.layout.build(name).dir());
+        Ok(stats.vassals.iter().find(|instance| of_build(&instance.id)).map(|instance| instance.pid))
+    }
+
+    /// Waits until the emperor no longer runs anything for a build whose link is gone.
+    ///
+    /// An emperor that does not answer runs nothing: its instances die with it.
+    ///
+    /// # Errors
+    /// It still does after the longest time that it grants its instances.
+    pub fn wait_gone(self, site: &Site, name: BuildName) -> Result<(), Trouble> {
+        let gone = wait::until(&[], PATIENCE, || match self.instance(site, name) {
+            Ok(None) | Err(Trouble::NoEmperor { .. }) => Ok(Some(())),
+            Ok(Some(_)) => Ok(None),
+            Err(trouble) => Err(trouble),
+        })?;
+        gone.ok_or(Trouble::NotStopped { name, emperor: self, after: PATIENCE })
+    }
+}
+
+impl fmt::Display for Emperor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Vassals => "the vassals' emperor",
+            Self::Zergs => "the zergs' emperor",
+        })
+    }
+}

@@ -1,0 +1,13 @@
+//! uWSGI and nginx: how they are asked, told and watched.
+
+pub mod checkup;
+pub mod conf;
+pub mod emperor;
+pub mod names;
+pub mod nginx;
+pub mod stats;
+mod trouble;
+pub mod vassal;
+pub mod zerg;
+
+pub use trouble::Trouble;

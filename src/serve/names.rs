@@ -1,0 +1,61 @@
+//! Moving `_live` and `_stage`, and letting nginx follow.
+
+use std::path::Path;
+
+use super::nginx::{self, Nginx};
+use crate::error::{Error, Result};
+use crate::model::config::Upstream;
+use crate::model::layout::Role;
+use crate::model::observed::Names;
+use crate::model::rules::{self, Move};
+use crate::site::Site;
+use crate::system::files;
+
+/// What moving the names took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Whether a link was changed.
+    pub links: bool,
+    /// Whether nginx was reloaded.
+    pub reloaded: bool,
+}
+
+/// Moves the names. The caller holds their lock, and that of each build that gets a name.
+///
+/// nginx follows the links by itself in `socket` mode. In `port` mode it is tested and reloaded, also where nothing is
+/// left to move: an earlier command may have been killed between the two.
+///
+/// # Errors
+/// Nothing was moved; or nginx refused what the names meant then, and they were moved back.
+pub fn move_to(site: &Site, from: Names, to: Names) -> Result<Moved> {
+    let nginx = match nginx::find(site) {
+        Ok(nginx) => Some(nginx),
+        Err(trouble) if site.config.nginx.upstream == Upstream::Port => return Err(trouble.into()),
+        Err(_) => None,
+    };
+    let loaded = nginx.as_ref().map(Nginx::loaded).transpose()?.flatten();
+    let links = take(site, from, to)?;
+    let Some(nginx) = nginx else {
+        tracing::warn!("nginx does not run: builds up, or start the host's nginx");
+        return Ok(Moved { links, reloaded: false });
+    };
+    match nginx.follow(loaded.as_deref()) {
+        Ok(reloaded) => Ok(Moved { links, reloaded }),
+        Err(error) if links && from.live.is_some() => {
+            take(site, to, from)?;
+            Err(Error::RolledBack(Box::new(error)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn take(site: &Site, from: Names, to: Names) -> Result<bool> {
+    let moves = rules::moves(from, to);
+    for step in &moves {
+        match *step {
+            Move::Exchange => files::exchange(&site.layout.link(Role::Live), &site.layout.link(Role::Stage))?,
+            Move::Point(role, name) => files::link(Path::new(&name.to_string()), &site.layout.link(role))?,
+        }
+    }
+    Ok(!moves.is_empty())
+}

@@ -1,0 +1,187 @@
+//! nginx: which one serves the site, whether its configuration loads, and a reload that is known to have happened.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+use super::Trouble;
+use crate::error::{Error, Result};
+use crate::model::layout::Role;
+use crate::site::Site;
+use crate::system::files::{self, Mode};
+use crate::system::process::Run;
+use crate::system::procfs::{self, Process};
+use crate::system::wait;
+
+/// How long nginx may take to replace its workers.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The nginx that serves a site: the one under `builds up`, or the host's.
+#[derive(Debug)]
+pub struct Nginx<'a> {
+    site: &'a Site,
+    master: Process,
+    own: bool,
+}
+
+/// What a running nginx has loaded, kept so that nobody reloads it for nothing, or forgets to.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Loaded {
+    master: i32,
+    started: u64,
+    upstreams: String,
+}
+
+/// The pid file of the nginx under `builds up`.
+pub fn own_pid_file(site: &Site) -> PathBuf {
+    site.layout.run().join("nginx.pid")
+}
+
+/// Finds the nginx that runs now.
+///
+/// # Errors
+/// None does.
+pub fn find(site: &Site) -> Result<Nginx<'_>, Trouble> {
+    let own = own_pid_file(site);
+    let hosts = &site.config.nginx.pid_file;
+    let running = |file: &Path| {
+        let pid = fs::read_to_string(file).ok()?.trim().parse().ok()?;
+        procfs::process(pid).filter(|process| process.title.starts_with("nginx"))
+    };
+    match (running(&own), running(hosts)) {
+        (Some(master), _) => Ok(Nginx { site, master, own: true }),
+        (None, Some(master)) => Ok(Nginx { site, master, own: false }),
+        (None, None) => Err(Trouble::NoNginx { pid_file: hosts.clone() }),
+    }
+}
+
+/// What nginx would load for this site's two names.
+///
+/// # Errors
+/// A file is there and cannot be read.
+pub fn upstreams(site: &Site) -> Result<String> {
+    let mut text = String::new();
+    for role in [Role::Live, Role::Stage] {
+        let name = role.link_name();
+        let file = if role == Role::Live { "live.conf" } else { "stage.conf" };
+        text += &files::read(&site.layout.builds().join(name).join(file))?.unwrap_or_default();
+    }
+    Ok(text)
+}
+
+impl Nginx<'_> {
+    /// What this nginx has loaded, as far as that is known: what the last reload of `builds` gave it, or, where it was
+    /// started since, what is on the disk if that is older than it.
+    ///
+    /// # Errors
+    /// The record or an upstream cannot be read.
+    pub fn loaded(&self) -> Result<Option<String>> {
+        let record = files::read(&self.record_file())?.and_then(|text| serde_json::from_str::<Loaded>(&text).ok());
+        match record {
+            Some(record) if (record.master, record.started) == (self.master.pid, self.master.started) => {
+                Ok(Some(record.upstreams))
+            }
+            _ if self.is_younger_than_the_names() => upstreams(self.site).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether nothing that nginx reads of the names was changed since it started.
+    fn is_younger_than_the_names(&self) -> bool {
+        let Some(started) = self.master.started_at() else {
+            return false;
+        };
+        [Role::Live, Role::Stage].into_iter().all(|role| {
+            let changed = fs::symlink_metadata(self.site.layout.link(role)).and_then(|data| data.modified());
+            changed.map_or(true, |changed| changed < started)
+        })
+    }
+
+    /// Reloads nginx if the names mean something else than `loaded`, and returns when its new workers serve; whether it
+    /// had to.
+    ///
+    /// # Errors
+    /// The configuration does not load (nothing was reloaded), or the reload did not happen in time.
+    pub fn follow(&self, loaded: Option<&str>) -> Result<bool> {
+        let upstreams = upstreams(self.site)?;
+        let differs = loaded != Some(&upstreams);
+        if differs {
+            self.test()?;
+            self.reload()?;
+        }
+        let record = Loaded { master: self.master.pid, started: self.master.started, upstreams };
+        let text = serde_json::to_vec(&record)
+            .map_err(std::io::Error::from)
+            .map_err(Error::io("write", &self.record_file()))?;
+        files::write_if_changed(&self.record_file(), &text, Mode::Public)?;
+        Ok(differs)
+    }
+
+    /// Asks nginx whether its configuration loads.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn test(&self) -> Result<(), Trouble> {
+        let test = if self.own {
+            let conf = self.site.layout.conf().join("nginx.conf");
+            Run::new(&self.site.config.nginx.binary).args(["-t", "-q", "-e", "stderr", "-c"]).arg(conf)
+        } else {
+            Run::list(self.site.config.nginx.test.as_slice())
+        };
+        test.output().map(drop).map_err(Trouble::BadNginxConf)
+    }
+
+    /// Whether the configuration that nginx would load includes this site.
+    ///
+    /// # Errors
+    /// nginx does not tell.
+    pub fn serves(&self) -> Result<bool, Trouble> {
+        if self.own {
+            return Ok(true);
+        }
+        let dump = self.site.config.nginx.test.as_slice().iter().map(|word| if word == "-t" { "-T" } else { word });
+        let dump: Vec<String> = dump.map(str::to_owned).collect();
+        let text = Run::list(&dump).output().map_err(Trouble::BadNginxConf)?;
+        let file = self.site.layout.conf().join("site.conf");
+        Ok(String::from_utf8_lossy(&text).contains(&format!("configuration file {}:", file.display())))
+    }
+
+    fn reload(&self) -> Result<(), Trouble> {
+        let old = self.workers();
+        if self.own {
+            kill(Pid::from_raw(self.master.pid), Signal::SIGHUP)
+                .map_err(|errno| Trouble::CannotReload(errno.to_string()))?;
+        } else {
+            Run::list(self.site.config.nginx.reload.as_slice())
+                .output()
+                .map_err(|error| Trouble::CannotReload(format!("{}: {}", error.what(), error.cause())))?;
+        }
+        let reloaded = wait::until(&[], PATIENCE, || {
+            let now = self.workers();
+            let new = now.keys().any(|pid| !old.contains_key(pid));
+            let old_left = now.keys().any(|pid| old.contains_key(pid));
+            Ok::<_, Trouble>((new && !old_left).then_some(()))
+        })?;
+        reloaded.ok_or(Trouble::NotReloaded { after: PATIENCE })
+    }
+
+    /// The workers that take new connections.
+    fn workers(&self) -> HashMap<i32, Process> {
+        procfs::children(self.master.pid)
+            .into_iter()
+            .filter(|process| {
+                process.title.starts_with("nginx: worker process") && !process.title.contains("shutting down")
+            })
+            .map(|process| (process.pid, process))
+            .collect()
+    }
+
+    fn record_file(&self) -> PathBuf {
+        self.site.layout.run().join("nginx.loaded")
+    }
+}

@@ -1,0 +1,102 @@
+//! uWSGI's stats: what a socket says, made into what the model knows.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::Trouble;
+use crate::model::observed::Worker;
+use crate::system::socket;
+
+/// The part of a zerg's stats that matters. What else is there, such as request headers, is never kept.
+#[derive(Debug, Deserialize)]
+struct ZergStats {
+    workers: Vec<WorkerStats>,
+}
+
+#[derive(Debug, Deserialize)]
+struct WorkerStats {
+    id: u32,
+    pid: i32,
+    status: String,
+    accepting: u8,
+    requests: u64,
+    exceptions: u64,
+    rss: u64,
+    #[serde(default)]
+    apps: Vec<serde::de::IgnoredAny>,
+    #[serde(default)]
+    cores: Vec<Core>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Core {
+    in_request: u32,
+}
+
+/// Whether somebody answers at a stats socket.
+pub fn answers(socket: &Path) -> bool {
+    socket::read(socket).is_ok()
+}
+
+/// The workers of the zerg whose stats are at `socket`.
+///
+/// # Errors
+/// Nobody answers, or it is no stats socket.
+pub fn workers(socket: &Path) -> Result<Vec<Worker>, Trouble> {
+    let stats: ZergStats = read(socket)?;
+    Ok(stats.workers.into_iter().map(Worker::from).collect())
+}
+
+/// Reads and parses the stats at `socket`.
+///
+/// # Errors
+/// Nobody answers, or what it says is not of this shape.
+pub fn read<T: DeserializeOwned>(socket: &Path) -> Result<T, Trouble> {
+    let bad = |problem: String| Trouble::BadStats { socket: socket.to_owned(), problem };
+    let answer = socket::read(socket).map_err(|error| bad(error.to_string()))?;
+    serde_json::from_slice(&answer).map_err(|error| bad(error.to_string()))
+}
+
+impl From<WorkerStats> for Worker {
+    fn from(stats: WorkerStats) -> Self {
+        Self {
+            id: stats.id,
+            pid: stats.pid,
+            accepting: stats.accepting == 1,
+            loaded: !stats.apps.is_empty(),
+            requests: stats.requests,
+            exceptions: stats.exceptions,
+            in_request: stats.cores.iter().map(|core| core.in_request).sum(),
+            rss: stats.rss,
+            status: stats.status,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workers_stats_are_understood() {
+        let text = r#"{"version": "2.0.21", "workers": [{"id": 1, "pid": 9, "accepting": 1, "requests": 2,
+            "exceptions": 1, "status": "busy", "rss": 13086720, "apps": [{"id": 0}],
+            "cores": [{"in_request": 1, "vars": ["COOKIE=secret"]}, {"in_request": 1}]}]}"#;
+        let stats: ZergStats = serde_json::from_str(text).unwrap();
+        let worker = Worker::from(stats.workers.into_iter().next().unwrap());
+        let expected = Worker {
+            id: 1,
+            pid: 9,
+            status: "busy".into(),
+            accepting: true,
+            loaded: true,
+            requests: 2,
+            exceptions: 1,
+            in_request: 2,
+            rss: 13_086_720,
+        };
+        assert_eq!(worker, expected);
+    }
+}

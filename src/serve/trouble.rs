@@ -1,0 +1,154 @@
+//! What uWSGI and nginx can refuse to do.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::emperor::Emperor;
+use crate::model::name::BuildName;
+use crate::system::process::CommandError;
+
+/// uWSGI or nginx did not do what was asked.
+#[derive(Debug)]
+pub enum Trouble {
+    /// An emperor does not answer.
+    NoEmperor {
+        /// Which.
+        emperor: Emperor,
+        /// Where it should.
+        socket: PathBuf,
+        /// Why it does not.
+        source: io::Error,
+    },
+    /// A stats socket said something that uWSGI does not say.
+    BadStats {
+        /// The socket.
+        socket: PathBuf,
+        /// What was wrong.
+        problem: String,
+    },
+    /// A build's port belongs to somebody else.
+    PortTaken {
+        /// The build.
+        name: BuildName,
+        /// Its port.
+        port: u16,
+    },
+    /// A vassal does not come up.
+    NotListening {
+        /// The build.
+        name: BuildName,
+        /// How long was waited.
+        after: Duration,
+        /// What it said.
+        said: String,
+    },
+    /// An instance does not go away.
+    NotStopped {
+        /// The build.
+        name: BuildName,
+        /// The emperor that keeps it.
+        emperor: Emperor,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// Requests did not end.
+    NotDrained {
+        /// The build.
+        name: BuildName,
+        /// How many were left.
+        left: usize,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// No nginx runs.
+    NoNginx {
+        /// Where its process id should be.
+        pid_file: PathBuf,
+    },
+    /// nginx refuses the configuration.
+    BadNginxConf(CommandError),
+    /// nginx cannot be told to reload.
+    CannotReload(String),
+    /// nginx did not reload in time.
+    NotReloaded {
+        /// How long was waited.
+        after: Duration,
+    },
+}
+
+impl Trouble {
+    /// What failed.
+    pub fn what(&self) -> String {
+        match self {
+            Self::NoEmperor { emperor, .. } => format!("{emperor} does not answer"),
+            Self::BadStats { socket, .. } => format!("{} speaks no stats", socket.display()),
+            Self::PortTaken { name, port } => format!("port {port} of build {name} is taken"),
+            Self::NotListening { name, after, .. } => {
+                format!("the vassal of build {name} did not listen within {} s", after.as_secs())
+            }
+            Self::NotStopped { name, emperor, after } => {
+                format!("{emperor} did not stop build {name} within {} s", after.as_secs())
+            }
+            Self::NotDrained { name, left, after } => {
+                format!("build {name} still works on {left} requests after {} s", after.as_secs())
+            }
+            Self::NoNginx { .. } => "nginx does not run".into(),
+            Self::BadNginxConf(_) => "nginx refuses its configuration".into(),
+            Self::CannotReload(_) => "nginx cannot be reloaded".into(),
+            Self::NotReloaded { after } => format!("nginx did not reload within {} s", after.as_secs()),
+        }
+    }
+
+    /// Why.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::NoEmperor { socket, source, .. } => format!("{}: {source}", socket.display()),
+            Self::BadStats { problem, .. } => problem.clone(),
+            Self::PortTaken { .. } => "another program listens on it".into(),
+            Self::NotListening { said, .. } if said.is_empty() => {
+                "it said nothing; see the emperor's own output".into()
+            }
+            Self::NotListening { said, .. } => said.clone(),
+            Self::NotStopped { .. } => "its process is still there".into(),
+            Self::NotDrained { .. } => {
+                "they take longer than uwsgi.drain_timeout; its workers take requests again".into()
+            }
+            Self::NoNginx { pid_file } => format!("{} names no running process", pid_file.display()),
+            Self::BadNginxConf(error) => error.cause(),
+            Self::CannotReload(why) => why.clone(),
+            Self::NotReloaded { .. } => "its old workers still take connections".into(),
+        }
+    }
+
+    /// What to type next.
+    pub fn next(&self) -> String {
+        match self {
+            Self::NoEmperor { .. } => {
+                "builds up starts uWSGI and nginx; run it in another terminal, then try again".into()
+            }
+            Self::BadStats { .. } => "builds doctor".into(),
+            Self::PortTaken { port, .. } => {
+                format!("ss -ltnp 'sport = {port}' shows whose it is; site.base_port in builds.toml moves all ports")
+            }
+            Self::NotListening { .. } => "builds doctor; uwsgi.start_timeout in builds.toml waits longer".into(),
+            Self::NotStopped { name, .. } => {
+                format!("builds status shows its processes; then builds stop {name} again")
+            }
+            Self::NotDrained { name, .. } => format!("builds deactivate {name} again, or raise uwsgi.drain_timeout"),
+            Self::NoNginx { .. } => {
+                "builds up, or start the host's nginx; nginx.pid_file in builds.toml names its pid".into()
+            }
+            Self::BadNginxConf(_) => "mend the file that nginx names, then try again".into(),
+            Self::CannotReload(_) => "nginx.reload in builds.toml must be a command that this user may run".into(),
+            Self::NotReloaded { .. } => "look into nginx's error log, then reload it by hand".into(),
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what(), self.cause())
+    }
+}

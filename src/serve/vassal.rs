@@ -1,0 +1,60 @@
+//! A build's vassal: the sockets that hold its requests.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+
+use super::emperor::Emperor;
+use super::{Trouble, stats};
+use crate::error::Result;
+use crate::model::name::BuildName;
+use crate::site::Site;
+use crate::system::{files, process, wait};
+
+/// Makes a build listen; whether it did not before. Appearing to the emperor is the last thing that happens.
+///
+/// # Errors
+/// The vassal does not come up, and its link is gone again.
+pub fn start(site: &Site, name: BuildName) -> Result<bool> {
+    let paths = site.layout.build(name);
+    let port = site.port(name)?.number();
+    if files::exists(&paths.vassal_ini()) && is_up(site, name, port) {
+        return Ok(false);
+    }
+    Emperor::Vassals.check(site)?;
+    if Emperor::Vassals.instance(site, name)?.is_none() && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err() {
+        return Err(Trouble::PortTaken { name, port }.into());
+    }
+    let (log, said_before) = (site.layout.error_log(name), files::length(&site.layout.error_log(name)));
+    files::link(Path::new("../../conf/vassal.skel"), &paths.vassal_ini())?;
+
+    let patience = site.config.uwsgi.start_timeout;
+    let up = wait::until(&[&paths.run()], patience, || {
+        Emperor::Vassals.check(site)?;
+        Ok::<_, Trouble>(is_up(site, name, port).then_some(()))
+    });
+    let trouble = match up {
+        Ok(Some(())) => return Ok(true),
+        Ok(None) => Trouble::NotListening { name, after: patience, said: process::tail_of(&log, said_before) },
+        Err(trouble) => trouble,
+    };
+    stop(site, name)?;
+    Err(trouble.into())
+}
+
+/// Stops a build's vassal; whether it had one.
+///
+/// # Errors
+/// It does not end.
+pub fn stop(site: &Site, name: BuildName) -> Result<bool> {
+    let removed = files::remove(&site.layout.build(name).vassal_ini())?;
+    Emperor::Vassals.wait_gone(site, name)?;
+    Ok(removed)
+}
+
+/// Whether everything that a vassal offers is there: its stats, its zerg server and its HTTP port.
+fn is_up(site: &Site, name: BuildName, port: u16) -> bool {
+    let paths = site.layout.build(name);
+    stats::answers(&paths.vassal_stats())
+        && paths.zerg_socket().exists()
+        && TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
+}

@@ -1,0 +1,167 @@
+//! A build's zerg: the workers that answer its requests.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::libc::O_NONBLOCK;
+
+use super::emperor::Emperor;
+use super::{Trouble, stats};
+use crate::error::{Error, Result};
+use crate::model::name::BuildName;
+use crate::model::observed::{State, Worker};
+use crate::site::Site;
+use crate::system::{files, process, wait};
+
+/// How long a worker may be idle after the master was told to pause before it is told again.
+const PAUSE_REPLY: Duration = Duration::from_secs(1);
+
+/// Starts a build's workers and returns them when all have loaded the application.
+///
+/// # Errors
+/// The application does not load, or not in time: its traceback is in the error, and the build is inactive again.
+pub fn start(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
+    let paths = site.layout.build(name);
+    Emperor::Zergs.check(site)?;
+    let (log, said_before) = (site.layout.error_log(name), files::length(&site.layout.error_log(name)));
+    if !files::exists(&paths.zerg_ini()) {
+        files::link(Path::new("../../conf/zerg.skel"), &paths.zerg_ini())?;
+    }
+    let patience = site.config.uwsgi.start_timeout;
+    let mut first_master = None;
+    let end = wait::until(&[&paths.run()], patience, || {
+        let master = Emperor::Zergs.instance(site, name)?;
+        // A zerg that ends before it is ready could not load the application; the emperor only tries again.
+        if first_master.is_some() && master != first_master {
+            return Ok(Some(Start::Died));
+        }
+        first_master = master;
+        let build = site.observe(name)?;
+        let ready = build.state() >= State::Ready;
+        Ok::<_, Error>(build.workers.filter(|_| ready).map(Start::Ready))
+    });
+    let problem = match end {
+        Ok(Some(Start::Ready(workers))) => return Ok(workers),
+        Ok(Some(Start::Died)) => "the application does not load".to_owned(),
+        Ok(None) => format!("its workers did not load the application within {} s", patience.as_secs()),
+        Err(error) => {
+            files::remove(&paths.zerg_ini())?;
+            return Err(error);
+        }
+    };
+    files::remove(&paths.zerg_ini())?;
+    Emperor::Zergs.wait_gone(site, name)?;
+    Err(Error::Unhealthy {
+        name,
+        problem,
+        evidence: match evidence(&process::tail_of(&log, said_before)) {
+            silence if silence.is_empty() => "it said nothing; see the output of the emperor, or of builds up".into(),
+            said => said,
+        },
+        next: format!("mend it in the source and create a new build; the whole log is {}", log.display()),
+    })
+}
+
+/// How a start ends.
+enum Start {
+    Ready(Vec<Worker>),
+    Died,
+}
+
+/// Stops a build's workers without cutting a request; whether it had any.
+///
+/// The workers finish what they have and pause; requests that come now wait in the vassal's backlog; then the link goes,
+/// which ends the zerg at once.
+///
+/// # Errors
+/// Requests do not end in time; the workers then take requests again.
+pub fn stop(site: &Site, name: BuildName) -> Result<bool> {
+    let link = site.layout.build(name).zerg_ini();
+    if files::exists(&link) {
+        drain(site, name)?;
+    }
+    let removed = files::remove(&link)?;
+    Emperor::Zergs.wait_gone(site, name)?;
+    Ok(removed)
+}
+
+/// Lets all workers finish and pause.
+fn drain(site: &Site, name: BuildName) -> Result<()> {
+    let paths = site.layout.build(name);
+    let patience = site.config.uwsgi.drain_timeout;
+    let mut told: Option<Instant> = None;
+    let mut quiet = 0;
+    let drained = wait::until(&[], patience, || {
+        // Nobody there to answer means nobody there to drain.
+        let Ok(workers) = stats::workers(&paths.zerg_stats()) else {
+            return Ok(Some(()));
+        };
+        let mut started = workers.iter().filter(|worker| worker.started());
+        if started.clone().all(Worker::paused) {
+            quiet += 1;
+            // Between taking a connection and counting it a worker looks paused for a moment: look twice.
+            return Ok((quiet > 1).then_some(()));
+        }
+        quiet = 0;
+        // The command toggles, and a drain that was killed may have sent it before. A paused worker is proof that the
+        // master has it; a worker that stays idle is proof that it has not.
+        let paused = started.clone().any(|worker| worker.status == "pause");
+        let idle = started.any(|worker| worker.in_request == 0);
+        if !paused && told.is_none_or(|at: Instant| idle && at.elapsed() > PAUSE_REPLY) {
+            tell(&paths.zerg_fifo(), b"p")?;
+            told = Some(Instant::now());
+        }
+        Ok::<_, Error>(None)
+    })?;
+    if drained.is_some() {
+        return Ok(());
+    }
+    tell(&paths.zerg_fifo(), b"p")?;
+    let left = stats::workers(&paths.zerg_stats())?.iter().map(|worker| worker.in_request as usize).sum();
+    Err(Trouble::NotDrained { name, left, after: patience }.into())
+}
+
+/// Writes a command to a master's fifo. Without a reader it fails instead of waiting for one.
+fn tell(fifo: &Path, command: &[u8]) -> Result<()> {
+    OpenOptions::new()
+        .write(true)
+        .custom_flags(O_NONBLOCK)
+        .open(fifo)
+        .and_then(|mut fifo| fifo.write_all(command))
+        .map_err(Error::io("write to", fifo))
+}
+
+/// The last traceback of a log, or its end where there is none.
+fn evidence(log: &str) -> String {
+    const START: &str = "Traceback (most recent call last)";
+    let Some(start) = log.rfind(START) else {
+        return log.to_owned();
+    };
+    let mut shown = Vec::new();
+    for line in log[start..].lines() {
+        shown.push(line);
+        // The first line that is not indented, after the heading, is the exception itself.
+        if shown.len() > 1 && !line.starts_with(' ') {
+            break;
+        }
+    }
+    shown.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_traceback_is_found_in_the_log() {
+        let log = "spawned\nTraceback (most recent call last):\n  File \"wsgi.py\"\n    import x\n\
+                   ModuleNotFoundError: No module named 'x'\nunable to load app 0\nGAME OVER";
+        let expected = "Traceback (most recent call last):\n  File \"wsgi.py\"\n    import x\n\
+                        ModuleNotFoundError: No module named 'x'";
+        assert_eq!(evidence(log), expected);
+        assert_eq!(evidence("no python here"), "no python here");
+    }
+}

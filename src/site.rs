@@ -1,0 +1,255 @@
+//! One site: its configuration, its places, and what is there at the moment.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::{Error, LinkFault, Result};
+use crate::model::config::{self, Config};
+use crate::model::layout::{Layout, Role};
+use crate::model::manifest::{Manifest, Progress};
+use crate::model::name::{BuildName, BuildRef};
+use crate::model::observed::{Build, Names};
+use crate::model::port::Port;
+use crate::model::rules::Refusal;
+use crate::serve::stats;
+use crate::system::files::{self, Mode};
+use crate::system::lock::{self, Lock};
+
+/// The name of a site's configuration file.
+pub const CONFIG: &str = "builds.toml";
+
+/// A site as a command sees it.
+#[derive(Debug)]
+pub struct Site {
+    /// What `builds.toml` says.
+    pub config: Config,
+    /// Where everything lies.
+    pub layout: Layout,
+    /// How long to wait for another command's lock.
+    pub patience: Duration,
+}
+
+impl Site {
+    /// Reads the configuration: `file`, or the next `builds.toml` from the working directory upwards.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be used.
+    pub fn open(file: Option<&Path>, patience: Duration) -> Result<Self> {
+        let file = match file {
+            Some(file) => std::path::absolute(file).map_err(Error::io("find", file))?,
+            None => find_config(&working_directory()?)?,
+        };
+        let text = fs::read_to_string(&file).map_err(Error::io("read", &file))?;
+        let config = config::parse(&text, &file)?;
+        let layout = Layout::new(&config.site.root);
+        Ok(Self { config, layout, patience })
+    }
+
+    /// The port of a build.
+    ///
+    /// # Errors
+    /// It would lie above 65535.
+    pub fn port(&self, name: BuildName) -> Result<Port> {
+        Port::of(name, self.config.site.base_port).ok_or_else(|| Refusal::NoPort(name).into())
+    }
+
+    /// What the two links say, each checked to name a complete build of this site. Links are read, never followed.
+    ///
+    /// # Errors
+    /// A link is something else, or leads elsewhere.
+    pub fn names(&self) -> Result<Names> {
+        let names = Names { live: self.holder(Role::Live)?, stage: self.holder(Role::Stage)? };
+        match names {
+            Names { live: Some(live), stage } if stage == Some(live) => {
+                Err(Error::BadLink { link: self.layout.link(Role::Stage), fault: LinkFault::Same(live) })
+            }
+            names => Ok(names),
+        }
+    }
+
+    fn holder(&self, role: Role) -> Result<Option<BuildName>> {
+        let link = self.layout.link(role);
+        let bad = |fault| Error::BadLink { link: link.clone(), fault };
+        let target = match fs::read_link(&link) {
+            Ok(target) => target,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(bad(LinkFault::NotALink)),
+            Err(error) => return Err(Error::io("read the link", &link)(error)),
+        };
+        let name: Option<BuildName> = target.to_str().and_then(|text| text.parse().ok());
+        let name = name.ok_or_else(|| bad(LinkFault::Foreign(target)))?;
+        match self.manifest(name) {
+            Ok(Some(manifest)) if manifest.state == Progress::Creating => Err(bad(LinkFault::Incomplete(name))),
+            Ok(Some(_)) => Ok(Some(name)),
+            _ => Err(bad(LinkFault::Dangling(name))),
+        }
+    }
+
+    /// The build that a user means.
+    ///
+    /// # Errors
+    /// The role has no holder, or there is no such build.
+    pub fn resolve(&self, reference: BuildRef) -> Result<BuildName> {
+        let (name, role) = match reference {
+            BuildRef::Name(name) => (Some(name), Role::Live),
+            BuildRef::Live => (self.names()?.live, Role::Live),
+            BuildRef::Stage => (self.names()?.stage, Role::Stage),
+        };
+        let name = name.ok_or(Refusal::NoHolder(role))?;
+        if self.is_build(name) { Ok(name) } else { Err(Refusal::Missing(name).into()) }
+    }
+
+    /// Whether there is a directory of this name. A link in its place is no build: what it leads to is not ours.
+    pub fn is_build(&self, name: BuildName) -> bool {
+        fs::symlink_metadata(self.layout.build(name).dir()).is_ok_and(|data| data.is_dir())
+    }
+
+    /// Checks that a directory, if there is one, is ours: made by a create, or empty as one that was killed leaves it.
+    ///
+    /// # Errors
+    /// It holds other files.
+    pub fn check_ours(&self, name: BuildName) -> Result<()> {
+        let directory = self.layout.build(name).dir().to_owned();
+        let own =
+            |entry: fs::DirEntry| entry.file_name() == "run" || entry.file_name().to_string_lossy().starts_with('.');
+        let foreign = || fs::read_dir(&directory).is_ok_and(|mut entries| entries.any(|entry| !entry.is_ok_and(own)));
+        let in_place = files::exists(&directory);
+        if in_place && (!self.is_build(name) || (!files::exists(&self.layout.build(name).manifest()) && foreign())) {
+            return Err(Refusal::Foreign(name).into());
+        }
+        Ok(())
+    }
+
+    /// The build that a user means, locked, so that it stays what it is until the lock is dropped.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`] and [`Self::lock_build`].
+    pub fn claim(&self, reference: BuildRef) -> Result<(BuildName, Lock)> {
+        loop {
+            let name = self.resolve(reference)?;
+            let lock = self.lock_build(name)?;
+            // A swap may have moved the role, or an rm the build, while the lock was awaited.
+            if self.resolve(reference)? == name {
+                return Ok((name, lock));
+            }
+        }
+    }
+
+    /// All builds, complete or not, in order. Foreign files in `builds/` are no builds.
+    ///
+    /// # Errors
+    /// `builds/` is there and cannot be read.
+    pub fn builds(&self) -> Result<BTreeSet<BuildName>> {
+        Ok(self.taken()?.into_iter().filter(|&name| self.is_build(name)).collect())
+    }
+
+    /// The first name that nothing uses: no directory, complete or not, no file, no link and no static files.
+    ///
+    /// # Errors
+    /// `builds/` cannot be read, or every name with a port is taken.
+    pub fn find_free(&self) -> Result<BuildName> {
+        let mut taken = self.taken()?;
+        taken.extend(names_in(&self.layout.statics())?);
+        let free = BuildName::sequence().find(|name| !taken.contains(name)).unwrap_or(BuildName::FIRST);
+        self.port(free).map(|_| free)
+    }
+
+    fn taken(&self) -> Result<BTreeSet<BuildName>> {
+        names_in(&self.layout.builds())
+    }
+
+    /// A build's manifest; `None` where it has none, or none that can be read.
+    ///
+    /// # Errors
+    /// It is there and the disk refuses it.
+    pub fn manifest(&self, name: BuildName) -> Result<Option<Manifest>> {
+        let text = match self.is_build(name) {
+            true => files::read(&self.layout.build(name).manifest())?,
+            false => None,
+        };
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    /// Writes a build's manifest.
+    ///
+    /// # Errors
+    /// The old one stays.
+    pub fn write_manifest(&self, manifest: &Manifest) -> Result<()> {
+        let path = self.layout.build(manifest.name).manifest();
+        let mut text =
+            serde_json::to_vec_pretty(manifest).map_err(io::Error::from).map_err(Error::io("write", &path))?;
+        text.push(b'\n');
+        files::write(&path, &text, Mode::Public)
+    }
+
+    /// What there is of a build.
+    ///
+    /// # Errors
+    /// Its manifest cannot be read.
+    pub fn observe(&self, name: BuildName) -> Result<Build> {
+        let paths = self.layout.build(name);
+        let vassal_link = files::exists(&paths.vassal_ini());
+        let zerg_link = files::exists(&paths.zerg_ini());
+        Ok(Build {
+            name,
+            manifest: self.manifest(name)?,
+            vassal_link,
+            zerg_link,
+            listening: vassal_link && stats::answers(&paths.vassal_stats()),
+            workers: if zerg_link { stats::workers(&paths.zerg_stats()).ok() } else { None },
+        })
+    }
+
+    /// The lock of what moves names.
+    ///
+    /// # Errors
+    /// Another command holds it for too long.
+    pub fn lock_names(&self) -> Result<Lock> {
+        lock::take(&self.layout.run().join("names.lock"), "the names _live and _stage", self.patience)
+    }
+
+    /// The lock of the wheelhouse and the npm store.
+    ///
+    /// # Errors
+    /// Another command holds it for too long.
+    pub fn lock_stores(&self) -> Result<Lock> {
+        lock::take(&self.layout.run().join("stores.lock"), "the wheelhouse", self.patience)
+    }
+
+    /// The lock of what changes one build. Taken before [`Self::lock_names`] where both are needed.
+    ///
+    /// # Errors
+    /// Another command holds it for too long.
+    pub fn lock_build(&self, name: BuildName) -> Result<Lock> {
+        lock::take(&self.layout.run().join(format!("build-{name}.lock")), &format!("build {name}"), self.patience)
+    }
+}
+
+/// The working directory.
+///
+/// # Errors
+/// It is gone or closed to this user.
+pub fn working_directory() -> Result<PathBuf> {
+    std::env::current_dir().map_err(Error::io("find the working directory", Path::new(".")))
+}
+
+fn find_config(from: &Path) -> Result<PathBuf> {
+    from.ancestors()
+        .map(|directory| directory.join(CONFIG))
+        .find(|file| file.is_file())
+        .ok_or_else(|| Error::NoConfig(from.to_owned()))
+}
+
+/// The entries of a directory that are build names; none where there is no directory.
+fn names_in(directory: &Path) -> Result<BTreeSet<BuildName>> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(error) => return Err(Error::io("read", directory)(error)),
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    Ok(names.collect())
+}

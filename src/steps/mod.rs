@@ -1,0 +1,161 @@
+//! The steps of a create, in the order in which they run.
+
+mod assets;
+pub mod conf;
+mod links;
+pub mod node;
+mod overlay;
+mod python;
+pub mod source;
+mod stamp;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::model::environment;
+use crate::model::layout::BuildPaths;
+use crate::model::manifest::{Manifest, Origin, Progress, StepRecord};
+use crate::model::name::BuildName;
+use crate::model::tag::Tag;
+use crate::serve::vassal;
+use crate::site::Site;
+use crate::system::files;
+use crate::system::process::Run;
+
+/// A build that is being made.
+pub struct Making<'a> {
+    site: &'a Site,
+    paths: BuildPaths,
+    /// Where the output of the steps' commands goes.
+    log: PathBuf,
+    manifest: Manifest,
+    /// Whether the tag was given, and so is not git's to say.
+    tagged: bool,
+    /// Whether the files differ from those that the recorded steps worked on.
+    changed: bool,
+}
+
+/// What an operator asks of a create.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// The tag; by default what git calls the source.
+    pub tag: Option<Tag>,
+    /// The commit to take; by default the files as they are.
+    pub reference: Option<String>,
+}
+
+/// What a step did, for the line that an operator reads. `None` where there was nothing to do.
+type Note = Option<String>;
+
+struct Step {
+    name: &'static str,
+    /// Whether a continued create runs it again, because its source may have changed since.
+    always: bool,
+    work: fn(&mut Making) -> Result<Note>,
+}
+
+const STEPS: [Step; 8] = [
+    Step { name: "source", always: true, work: source::run },
+    Step { name: "overlay", always: true, work: overlay::run },
+    Step { name: "stamp", always: false, work: stamp::run },
+    Step { name: "python", always: false, work: python::run },
+    Step { name: "node", always: false, work: node::run },
+    Step { name: "links", always: true, work: links::run },
+    Step { name: "assets", always: false, work: assets::run },
+    Step { name: "conf", always: true, work: conf::run },
+];
+
+/// Makes a build, or continues making it, until it listens.
+///
+/// # Errors
+/// A step failed. The build stays incomplete; neither the emperor nor nginx sees it.
+pub fn make(site: &Site, name: BuildName, wish: &Wish) -> Result<Manifest> {
+    let mut making = Making::begin(site, name, wish)?;
+    for step in &STEPS {
+        making.take(step).map_err(|source| Error::Step { step: step.name, name, source: Box::new(source) })?;
+    }
+    making.finish().map_err(|source| Error::Step { step: "listen", name, source: Box::new(source) })
+}
+
+impl<'a> Making<'a> {
+    /// Reserves the directory, or takes up the one that an interrupted create left.
+    fn begin(site: &'a Site, name: BuildName, wish: &Wish) -> Result<Self> {
+        let paths = site.layout.build(name);
+        let origin = Origin {
+            path: site.config.site.source.to_string_lossy().into_owned(),
+            commit: None,
+            reference: wish.reference.clone(),
+        };
+        files::directory(paths.dir())?;
+        files::directory(&site.layout.logs())?;
+        files::private_directory(&paths.run(), 0o750)?;
+        let fresh = Manifest::begin(name, wish.tag.clone().unwrap_or_else(Tag::untagged), files::now(), origin);
+        let manifest = match site.manifest(name)? {
+            Some(old) => Manifest { created: old.created, steps: old.steps, python: old.python, ..fresh },
+            None => fresh,
+        };
+        site.write_manifest(&manifest)?;
+        Ok(Self {
+            site,
+            log: site.layout.create_log(name),
+            paths,
+            manifest,
+            tagged: wish.tag.is_some(),
+            changed: false,
+        })
+    }
+
+    fn take(&mut self, step: &Step) -> Result<()> {
+        let done = self.manifest.steps.iter().position(|record| record.name == step.name);
+        if done.is_some() && !step.always && !self.changed {
+            tracing::info!("{:<8} done before", step.name);
+            return Ok(());
+        }
+        let began = Instant::now();
+        let note = (step.work)(self)?;
+        let seconds = began.elapsed().as_secs_f64();
+        self.manifest.steps.retain(|record| record.name != step.name);
+        self.manifest.steps.push(StepRecord { name: step.name.into(), seconds });
+        self.site.write_manifest(&self.manifest)?;
+        if let Some(note) = note {
+            tracing::info!("{:<8} {note} ({seconds:.2} s)", step.name);
+        }
+        Ok(())
+    }
+
+    /// Declares the build complete, and lets the emperor see it as the very last thing.
+    fn finish(mut self) -> Result<Manifest> {
+        let name = self.manifest.name;
+        self.manifest.bytes = fs_extra::dir::get_size(self.paths.dir()).ok();
+        self.manifest.static_bytes = fs_extra::dir::get_size(self.site.layout.static_of(name)).ok();
+        self.manifest.state = Progress::Complete;
+        self.manifest.finished = Some(files::now());
+        self.site.write_manifest(&self.manifest)?;
+        if let Err(error) = vassal::start(self.site, name) {
+            self.manifest.state = Progress::Creating;
+            self.site.write_manifest(&self.manifest)?;
+            return Err(error);
+        }
+        tracing::info!("{:<8} on 127.0.0.1:{}", "listen", self.site.port(name)?);
+        Ok(self.manifest)
+    }
+
+    /// Runs a program of the host in the build's directory, without the build's environment.
+    fn tool(&self, run: Run) -> Result<()> {
+        Ok(run.directory(self.paths.dir()).logged(&self.log)?)
+    }
+}
+
+/// A program, prepared to run in a build's directory with its environment: its own programs come first.
+pub fn in_build(site: &Site, name: BuildName, tag: &Tag, argv: &[String]) -> Run {
+    let paths = site.layout.build(name);
+    let node = paths.dir().join(&site.config.node.package_dir).join("node_modules/.bin");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = [paths.dir().join("bin"), node].into_iter().chain(std::env::split_paths(&path));
+    let path = std::env::join_paths(path).unwrap_or_default();
+    Run::list(argv)
+        .directory(paths.dir())
+        .variables(environment::variables(&site.config, &site.layout, name, tag))
+        .variables([("PATH", path)])
+}

@@ -1,0 +1,140 @@
+//! The source: the files that git tracks, those of one commit, or all but the excludes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Making, Note};
+use crate::error::{Error, Result};
+use crate::model::tag::Tag;
+use crate::site::Site;
+use crate::system::files::{self, Mode};
+use crate::system::git;
+use crate::system::tree::{self, Excludes, Selection};
+
+pub fn run(making: &mut Making) -> Result<Note> {
+    let source = &making.site.config.site.source;
+    if !source.is_dir() {
+        return Err(Error::Absent { key: "site.source", path: source.clone() });
+    }
+    let before = before(making);
+    let (selection, note) = match making.manifest.source.reference.clone() {
+        Some(reference) => commit(making, source, &reference)?,
+        None => as_it_is(making, source)?,
+    };
+    if let Some(before) = before {
+        making.changed |= tree::remove_gone(making.paths.dir(), &before, &selection)? > 0;
+    }
+    files::write(&making.paths.source_list(), &selection.to_bytes(), Mode::Public)?;
+    making.manifest.module = Some(module(making)?);
+    Ok(Some(note))
+}
+
+/// What an interrupted create had copied.
+fn before(making: &Making) -> Option<Selection> {
+    Selection::from_bytes(&fs::read(making.paths.source_list()).ok()?).ok()
+}
+
+/// The files of one commit, straight from the object store.
+fn commit(making: &mut Making, source: &Path, reference: &str) -> Result<(Selection, String)> {
+    if !git::work_tree(source)? {
+        return Err(Error::Source {
+            problem: format!("--ref {reference}: {} is no git work tree", source.display()),
+            next: "create without --ref, or set site.source to the work tree".into(),
+        });
+    }
+    let commit = git::commit(source, Some(reference))?;
+    // Files of another commit may differ in anything, so nothing that was made from them is kept.
+    making.changed = true;
+    let exported = git::export(source, &commit, making.paths.dir())?;
+    let note = format!("{} files of {}", exported.len(), &commit[..12.min(commit.len())]);
+    describe(making, source, Some(&commit));
+    making.manifest.source.commit = Some(commit);
+    Ok((tree::listed(source, exported, &Excludes::default(), &[])?, note))
+}
+
+/// The files as they are on the disk.
+fn as_it_is(making: &mut Making, source: &Path) -> Result<(Selection, String)> {
+    let tracked = git::work_tree(source)?;
+    if tracked {
+        making.manifest.source.commit = git::commit(source, None).ok();
+        describe(making, source, None);
+    }
+    let selection = select(making.site, source)?;
+    let copied = tree::copy(source, &selection, making.paths.dir(), &mut |_| {})?;
+    for skipped in &copied.skipped {
+        tracing::warn!("not copied, as it is a socket or device: {}", skipped.display());
+    }
+    making.changed |= copied.changed > 0;
+    let kind = if tracked { " that git tracks" } else { "" };
+    Ok((selection, format!("{} files{kind}, {} copied", copied.files, copied.changed)))
+}
+
+/// What a create takes of the source: what git tracks, or else all but the excludes and the site's own root.
+fn select(site: &Site, source: &Path) -> Result<Selection> {
+    let root = [site.layout.root().to_owned()];
+    if git::work_tree(source)? {
+        return Ok(tree::listed(source, git::tracked(source)?, &Excludes::default(), &root)?);
+    }
+    let excludes = Excludes::new(&site.config.site.exclude).map_err(|bad| Error::Source {
+        problem: format!("site.exclude: {:?} is no pattern", bad.0),
+        next: "write a file name with * and ?, such as \"*.pyc\"".into(),
+    })?;
+    Ok(tree::everything(source, &excludes, &root)?)
+}
+
+/// The source and the overlay on top of it, each with what a create takes of it.
+///
+/// # Errors
+/// One of them is missing or cannot be read.
+pub fn files_of(site: &Site) -> Result<Vec<(PathBuf, Selection)>> {
+    let source = site.config.site.source.clone();
+    if !source.is_dir() {
+        return Err(Error::Absent { key: "site.source", path: source });
+    }
+    let mut files = vec![(source.clone(), select(site, &source)?)];
+    if let Some(overlay) = &site.config.site.overlay {
+        files.push((overlay.clone(), super::overlay::select(overlay)?));
+    }
+    Ok(files)
+}
+
+/// Takes git's description as the tag where the operator gave none.
+fn describe(making: &mut Making, source: &Path, commit: Option<&str>) {
+    let described = git::describe(source, commit).ok().and_then(|text| Tag::from_description(&text));
+    if let Some(tag) = described.filter(|_| !making.tagged) {
+        making.manifest.tag = tag;
+    }
+}
+
+/// The WSGI application: what the configuration says, or the only `wsgi.py` of the source or of its directories.
+fn module(making: &Making) -> Result<String> {
+    if let Some(module) = &making.site.config.uwsgi.module {
+        return Ok(module.clone());
+    }
+    guess_module(making.paths.dir()).map_err(|found| Error::Source {
+        problem: format!("uwsgi.module is not set, and {found} files named wsgi.py were found"),
+        next: "set module = \"PACKAGE.wsgi:application\" in the section [uwsgi] of builds.toml".into(),
+    })
+}
+
+/// The module of the only `wsgi.py` in a directory or one below, or how many there are.
+///
+/// # Errors
+/// There is none, or more than one.
+pub fn guess_module(directory: &Path) -> Result<String, usize> {
+    let mut found = Vec::new();
+    if directory.join("wsgi.py").is_file() {
+        found.push("wsgi:application".to_owned());
+    }
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let package = entry.file_name().to_string_lossy().into_owned();
+        let is_identifier = package.chars().all(|letter| letter.is_alphanumeric() || letter == '_');
+        if is_identifier && entry.path().join("wsgi.py").is_file() {
+            found.push(format!("{package}.wsgi:application"));
+        }
+    }
+    match found.as_mut_slice() {
+        [only] => Ok(std::mem::take(only)),
+        several => Err(several.len()),
+    }
+}

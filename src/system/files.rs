@@ -1,0 +1,172 @@
+//! Files and links that readers see old or new, never half.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+
+use crate::error::{Error, Result};
+
+/// Who may read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Everybody; the owner writes.
+    Public,
+    /// Everybody may run it.
+    Program,
+    /// Nobody but the owner: it may hold secrets.
+    Private,
+}
+
+impl Mode {
+    fn bits(self) -> u32 {
+        match self {
+            Self::Public => 0o644,
+            Self::Program => 0o755,
+            Self::Private => 0o600,
+        }
+    }
+}
+
+/// Writes a file: a temporary one beside it, fsync, rename, fsync of the directory.
+///
+/// # Errors
+/// The old content stays, and no temporary file does.
+pub fn write(path: &Path, content: &[u8], mode: Mode) -> Result<()> {
+    let temporary = beside(path);
+    put(&temporary, content, mode)
+        .and_then(|()| fs::rename(&temporary, path))
+        .and_then(|()| sync_parent(path))
+        .inspect_err(|_| drop(fs::remove_file(&temporary)))
+        .map_err(Error::io("write", path))
+}
+
+/// Writes a file only where it says something else; whether it did.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_if_changed(path: &Path, content: &[u8], mode: Mode) -> Result<bool> {
+    if fs::read(path).is_ok_and(|old| old == content) {
+        return Ok(false);
+    }
+    write(path, content, mode).map(|()| true)
+}
+
+fn put(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode.bits()).open(path)?;
+    // The mode at creation passes through the umask, and a file left by a killed process keeps its old one.
+    file.set_permissions(Permissions::from_mode(mode.bits()))?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+/// Points a link at a target: a temporary link beside it, then rename.
+///
+/// # Errors
+/// The old link stays, and no temporary one does.
+pub fn link(target: &Path, path: &Path) -> Result<()> {
+    let temporary = beside(path);
+    drop(fs::remove_file(&temporary));
+    symlink(target, &temporary)
+        .and_then(|()| fs::rename(&temporary, path))
+        .and_then(|()| sync_parent(path))
+        .inspect_err(|_| drop(fs::remove_file(&temporary)))
+        .map_err(Error::io("make the link", path))
+}
+
+/// Makes `path` another name of the file `original`: a temporary name beside it, then rename.
+///
+/// # Errors
+/// What `path` named before stays, and no temporary name does.
+pub fn share(original: &Path, path: &Path) -> Result<()> {
+    let temporary = beside(path);
+    drop(fs::remove_file(&temporary));
+    fs::hard_link(original, &temporary)
+        .and_then(|()| fs::rename(&temporary, path))
+        .inspect_err(|_| drop(fs::remove_file(&temporary)))
+        .map_err(Error::io("link", path))
+}
+
+/// Lets two names change places in one step.
+///
+/// # Errors
+/// Both stay as they were; some file systems refuse the exchange.
+pub fn exchange(one: &Path, other: &Path) -> Result<()> {
+    renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE)
+        .map_err(io::Error::from)
+        .and_then(|()| sync_parent(one))
+        .map_err(Error::io("exchange two links", one))
+}
+
+/// Removes a file or link; whether there was one.
+///
+/// # Errors
+/// It is still there.
+pub fn remove(path: &Path) -> Result<bool> {
+    match fs::remove_file(path).and_then(|()| sync_parent(path)) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io("remove", path)(error)),
+    }
+}
+
+/// Makes a directory and those above it, where they are missing.
+///
+/// # Errors
+/// It is not there.
+pub fn directory(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(Error::io("make the directory", path))
+}
+
+/// Makes a directory that is closed to other users but, for sockets that nginx must reach, to the group.
+///
+/// # Errors
+/// It is not there, or not closed.
+pub fn private_directory(path: &Path, mode: u32) -> Result<()> {
+    directory(path)?;
+    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(Error::io("close to other users", path))
+}
+
+/// The text of a file, or `None` where there is none.
+///
+/// # Errors
+/// It is there and cannot be read as text.
+pub fn read(path: &Path) -> Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("read", path)(error)),
+    }
+}
+
+/// Whether something has this name, be it a link that leads nowhere.
+pub fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// The length of a file in bytes; 0 where there is none.
+pub fn length(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |data| data.len())
+}
+
+/// The time now, in seconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// A hidden name in the same directory, this process's own.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}.tmp", std::process::id()));
+    path.with_file_name(name)
+}
+
+/// Makes a rename or removal survive a power cut.
+fn sync_parent(path: &Path) -> io::Result<()> {
+    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+}

@@ -1,0 +1,205 @@
+//! Which files a git source has, and the files of one of its commits.
+//!
+//! Nothing here changes a source's repository, its index or its work tree.
+
+mod command;
+mod export;
+mod stamp;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::{fmt, fs, io};
+
+use super::tree::TreeError;
+use command::git;
+
+pub use export::export;
+pub use stamp::stamp;
+
+/// Why git did not do what was asked.
+#[derive(Debug)]
+pub enum GitError {
+    /// It could not be started; `NotFound` means that it is not installed.
+    Start(io::Error),
+    /// It ran and failed.
+    Failed {
+        /// Its arguments, for people.
+        command: String,
+        /// Its exit code, unless a signal ended it.
+        code: Option<i32>,
+        /// Its own words, which for a repository of another user say what to type.
+        said: String,
+    },
+    /// This can be no revision: it is empty, or would be read as an option.
+    BadRevision(String),
+    /// The repository of `source` has no such commit.
+    UnknownRevision {
+        /// As it was given.
+        revision: String,
+        /// Where it was looked up.
+        source: PathBuf,
+    },
+    /// The commit has submodules, whose files are not in its repository.
+    Submodules {
+        /// As it was given.
+        revision: String,
+        /// Relative to the source.
+        paths: Vec<PathBuf>,
+    },
+    /// A file could not be handled.
+    Tree(TreeError),
+}
+
+impl fmt::Display for GitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start(e) if e.kind() == io::ErrorKind::NotFound => {
+                write!(f, "git is not installed")
+            }
+            Self::Start(_) => write!(f, "git cannot be started"),
+            Self::Failed { command, said, .. } => write!(f, "{command} failed: {said}"),
+            Self::BadRevision(revision) => write!(f, "{revision:?} is not a git revision"),
+            Self::UnknownRevision { revision, source } => {
+                write!(f, "the git repository of {source:?} has no commit {revision:?}")
+            }
+            Self::Submodules { revision, paths } => {
+                write!(f, "{revision:?} has submodules, which are not in its repository: {paths:?}")
+            }
+            Self::Tree(e) => e.fmt(f),
+        }
+    }
+}
+
+impl Error for GitError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Start(e) => Some(e),
+            Self::Tree(e) => e.source(),
+            _ => None,
+        }
+    }
+}
+
+impl From<TreeError> for GitError {
+    fn from(e: TreeError) -> Self {
+        Self::Tree(e)
+    }
+}
+
+/// Whether `source` lies in a git work tree and has tracked files. Without git installed nothing does.
+///
+/// # Errors
+/// A repository that git refuses to read, such as one of another user.
+pub fn work_tree(source: &Path) -> Result<bool, GitError> {
+    match git(&[&"rev-parse", &"--is-inside-work-tree"], source, &[]) {
+        Ok(answer) if answer != b"true\n" => Ok(false),
+        Ok(_) => Ok(!git(&[&"ls-files", &"-z", &"--cached"], source, &[])?.is_empty()),
+        Err(GitError::Start(e)) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        // Git has one exit code for all that is fatal; other refusals do not begin like this.
+        Err(GitError::Failed { said, .. }) if said.contains("not a git repository (or any") => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// The tracked files below `source` that are in the work tree, submodules included, relative to `source`.
+///
+/// Where a tracked file was deleted, or a directory or a link has taken its or its directory's place, it is left out.
+///
+/// # Errors
+/// Whatever git refuses, and a file that cannot be looked at.
+pub fn tracked(source: &Path) -> Result<Vec<PathBuf>, GitError> {
+    let list = git(&[&"ls-files", &"-z", &"--cached", &"--recurse-submodules"], source, &[])?;
+    let mut files: Vec<_> = paths(&list).map(Path::to_owned).collect();
+    // A file in conflict is listed once for each side.
+    files.dedup();
+    let mut directories = HashMap::new();
+    let mut present = Vec::with_capacity(files.len());
+    for file in files {
+        let parent = file.parent().unwrap_or(&file).to_owned();
+        if real_directory(source, &parent, &mut directories)? && !is_directory(source, &file)?.unwrap_or(true) {
+            present.push(file);
+        }
+    }
+    Ok(present)
+}
+
+/// Whether `path` and all above it are directories and not links, as git demands of a tracked file's.
+fn real_directory(source: &Path, path: &Path, known: &mut HashMap<PathBuf, bool>) -> Result<bool, GitError> {
+    let Some(parent) = path.parent() else {
+        return Ok(true);
+    };
+    if let Some(&real) = known.get(path) {
+        return Ok(real);
+    }
+    let real = real_directory(source, parent, known)? && is_directory(source, path)? == Some(true);
+    known.insert(path.to_owned(), real);
+    Ok(real)
+}
+
+/// `None` if nothing is there.
+fn is_directory(source: &Path, path: &Path) -> Result<Option<bool>, GitError> {
+    let path = source.join(path);
+    match fs::symlink_metadata(&path) {
+        Ok(found) => Ok(Some(found.is_dir())),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(e) => Err(TreeError::new("look at", &path, e).into()),
+    }
+}
+
+/// The full hash of the commit that `revision` names, by default the one checked out.
+///
+/// # Errors
+/// A revision that is none, or that the repository does not have.
+pub fn commit(source: &Path, revision: Option<&str>) -> Result<String, GitError> {
+    let revision = revision.unwrap_or("HEAD");
+    if revision.is_empty() || revision.starts_with('-') || revision.contains('\0') {
+        return Err(GitError::BadRevision(revision.to_owned()));
+    }
+    let unknown = || GitError::UnknownRevision { revision: revision.to_owned(), source: source.to_owned() };
+    let peeled = format!("{revision}^{{commit}}");
+    match git(&[&"rev-parse", &"--verify", &"--quiet", &peeled], source, &[]) {
+        Ok(hash) => {
+            let hash = text(&hash);
+            // `^main` is answered with `^` and a hash: a set of commits, not a commit.
+            match hash.bytes().all(|b| b.is_ascii_hexdigit()) {
+                true => Ok(hash),
+                false => Err(unknown()),
+            }
+        }
+        Err(GitError::Failed { code: Some(1), .. }) => Err(unknown()),
+        Err(e) => Err(e),
+    }
+}
+
+/// A name for people: the nearest tag, and how far from it `revision` is, or else the short hash.
+///
+/// Without a revision it names the work tree, with `-dirty` at the end if tracked files have changed.
+///
+/// # Errors
+/// Like [`commit`].
+pub fn describe(source: &Path, revision: Option<&str>) -> Result<String, GitError> {
+    let hash = commit(source, revision)?;
+    let last = if revision.is_some() { hash.as_str() } else { "--dirty" };
+    let name = git(&[&"describe", &"--tags", &"--always", &last], source, &[])?;
+    Ok(text(&name))
+}
+
+fn text(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).trim_end().to_owned()
+}
+
+/// The path in a line that git prints: its newline goes, but the path may well end in another.
+fn path_line(line: &[u8]) -> OsString {
+    OsStr::from_bytes(line.strip_suffix(b"\n").unwrap_or(line)).to_owned()
+}
+
+/// The paths in a NUL-separated list.
+fn paths(list: &[u8]) -> impl Iterator<Item = &Path> {
+    list.split(|&b| b == 0).filter(|p| !p.is_empty()).map(|p| Path::new(OsStr::from_bytes(p)))
+}

@@ -1,0 +1,119 @@
+//! Locks that the kernel releases, however a command ends.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::fcntl::{Flock, FlockArg};
+
+use super::{files, wait};
+use crate::error::{Error, Result};
+
+/// A lock that this process holds until it is dropped.
+#[derive(Debug)]
+pub struct Lock(#[allow(dead_code, reason = "held for its Drop")] Flock<File>);
+
+/// A lock that another command did not give up in time.
+#[derive(Debug)]
+pub struct Held {
+    /// What it guards, as in "build a".
+    pub what: String,
+    /// What the holder wrote about itself.
+    pub holder: String,
+    /// How long was waited.
+    pub waited: Duration,
+}
+
+impl Held {
+    /// Who holds it.
+    pub fn cause(&self) -> String {
+        format!("held by {}; waited {} s", self.holder, self.waited.as_secs())
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is in use: {}", self.what, self.cause())
+    }
+}
+
+/// Takes the lock of the file at `path`, waiting for at most `patience`. `what` says what it guards.
+///
+/// # Errors
+/// Another command holds it for longer, or the file cannot be made.
+pub fn take(path: &Path, what: &str, patience: Duration) -> Result<Lock> {
+    if let Some(directory) = path.parent() {
+        files::directory(directory)?;
+    }
+    let mut file = open(path)?;
+    let mut told = false;
+    let taken = wait::until(&[], patience, || match Flock::lock(open(path)?, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(Some(lock)),
+        Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
+            if !std::mem::replace(&mut told, true) && !patience.is_zero() {
+                tracing::info!("waiting for {what}, held by {}", holder(&mut file));
+            }
+            Ok(None)
+        }
+        Err((_, errno)) => Err(Error::io("lock", path)(errno.into())),
+    })?;
+    let Some(mut lock) = taken else {
+        return Err(Held { what: what.to_owned(), holder: holder(&mut file), waited: patience }.into());
+    };
+    sign(&mut lock).map_err(Error::io("write", path))?;
+    Ok(Lock(lock))
+}
+
+fn open(path: &Path) -> Result<File> {
+    // Never truncated here: the text belongs to the holder.
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o640)
+        .open(path)
+        .map_err(Error::io("open the lock", path))
+}
+
+/// Leaves a line for those who wait.
+fn sign(file: &mut File) -> std::io::Result<()> {
+    let command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "process {} (builds {command}) since {}", std::process::id(), files::now())
+}
+
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.rewind().and_then(|()| file.read_to_string(&mut text));
+    match read {
+        Ok(_) if !text.trim().is_empty() => describe(text.trim(), files::now()),
+        _ => "another command".into(),
+    }
+}
+
+/// Turns the time at the end of a holder's line into how long ago that was.
+fn describe(line: &str, now: u64) -> String {
+    match line.rsplit_once(" since ") {
+        Some((who, since)) => match since.parse::<u64>() {
+            Ok(since) => format!("{who} for {} s", now.saturating_sub(since)),
+            Err(_) => who.to_owned(),
+        },
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_holder_is_told_with_its_age() {
+        assert_eq!(describe("process 7 (builds create a) since 100", 103), "process 7 (builds create a) for 3 s");
+        assert_eq!(describe("garbage", 103), "garbage");
+    }
+}

@@ -1,0 +1,11 @@
+//! The doors to the world, one each: processes, files and links, locks, sockets, HTTP, waiting, git.
+
+pub mod files;
+pub mod git;
+pub mod http;
+pub mod lock;
+pub mod process;
+pub mod procfs;
+pub mod socket;
+pub mod tree;
+pub mod wait;

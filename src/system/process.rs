@@ -1,0 +1,316 @@
+//! The one door to other programs: argument lists, no standard input, a deadline, and the end of what they said.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// How much of a failed program's output is shown, in lines and in bytes.
+const TAIL: (usize, u64) = (30, 8 << 10);
+
+/// Variables that would make a program work on something else than it was told to.
+const FOREIGN: [&str; 3] = ["PYTHON", "VIRTUAL_ENV", "UV_"];
+
+/// A program to be run.
+#[derive(Debug)]
+pub struct Run {
+    argv: Vec<OsString>,
+    directory: Option<PathBuf>,
+    variables: Vec<(OsString, OsString)>,
+    without: Vec<OsString>,
+    patience: Duration,
+}
+
+/// A program that did not do its work.
+#[derive(Debug)]
+pub struct CommandError {
+    /// What was typed, so to speak.
+    pub command: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The end of its output.
+    pub tail: String,
+    /// Where the rest of its output is.
+    pub log: Option<PathBuf>,
+}
+
+/// How a failed program ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It could not be started.
+    NotStarted(io::Error),
+    /// It said no.
+    Failed(ExitStatus),
+    /// It did not end in time and was killed.
+    TimedOut(Duration),
+}
+
+impl Run {
+    /// The program `program`, looked up in `PATH` unless it has a slash.
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        Self {
+            argv: vec![program.as_ref().to_owned()],
+            directory: None,
+            variables: Vec::new(),
+            without: Vec::new(),
+            patience: Duration::from_secs(30 * 60),
+        }
+    }
+
+    /// A whole argument list, the program first.
+    pub fn list(argv: &[String]) -> Self {
+        let (program, args) = argv.split_first().map_or(("", [].as_slice()), |(first, rest)| (first, rest));
+        Self::new(program).args(args)
+    }
+
+    /// More arguments.
+    pub fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.argv.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// One more argument.
+    pub fn arg(self, arg: impl AsRef<OsStr>) -> Self {
+        self.args([arg])
+    }
+
+    /// Where it runs.
+    pub fn directory(mut self, directory: &Path) -> Self {
+        self.directory = Some(directory.to_owned());
+        self
+    }
+
+    /// More environment.
+    pub fn variables<K: AsRef<OsStr>, V: AsRef<OsStr>>(mut self, variables: impl IntoIterator<Item = (K, V)>) -> Self {
+        let owned = |(key, value): (K, V)| (key.as_ref().to_owned(), value.as_ref().to_owned());
+        self.variables.extend(variables.into_iter().map(owned));
+        self
+    }
+
+    /// Takes variables of the caller away from it.
+    pub fn without(mut self, names: impl IntoIterator<Item = OsString>) -> Self {
+        self.without.extend(names);
+        self
+    }
+
+    /// How long it may take.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Runs it and returns its standard output.
+    ///
+    /// # Errors
+    /// It did not end well; the end of its standard error is in the error.
+    pub fn output(&self) -> Result<Vec<u8>, CommandError> {
+        let mut command = self.command();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        match self.wait(&mut command) {
+            Ok(output) if output.status.success() => Ok(output.stdout),
+            Ok(output) => Err(self.error(Outcome::Failed(output.status), last_lines(&output.stderr), None)),
+            Err(outcome) => Err(self.error(outcome, String::new(), None)),
+        }
+    }
+
+    /// Runs it with all output appended to a log.
+    ///
+    /// # Errors
+    /// It did not end well; the end of what it wrote to the log is in the error.
+    pub fn logged(&self, log: &Path) -> Result<(), CommandError> {
+        let failed = |error| self.error(Outcome::NotStarted(error), String::new(), Some(log));
+        let file = OpenOptions::new().append(true).create(true).mode(0o640).open(log).map_err(failed)?;
+        let began = file.metadata().map_err(failed)?.len();
+        let mut command = self.command();
+        command.stdin(Stdio::null()).stderr(file.try_clone().map_err(failed)?).stdout(file);
+        let outcome = match self.wait(&mut command) {
+            Ok(output) if output.status.success() => return Ok(()),
+            Ok(output) => Outcome::Failed(output.status),
+            Err(outcome) => outcome,
+        };
+        Err(self.error(outcome, tail_of(log, began), Some(log)))
+    }
+
+    /// Runs it in the terminal of the user and returns its exit code.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub fn attached(&self) -> Result<u8, CommandError> {
+        let status = self.command().status().map_err(|error| self.not_started(error))?;
+        Ok(exit_code(status))
+    }
+
+    /// Like [`Self::attached`], with the program's standard output sent to standard error.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub fn attached_to_stderr(&self) -> Result<u8, CommandError> {
+        let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(|error| self.not_started(error))?;
+        let status = self.command().stdout(stderr).status().map_err(|error| self.not_started(error))?;
+        Ok(exit_code(status))
+    }
+
+    /// Becomes the program.
+    pub fn replace(&self) -> CommandError {
+        let error = self.command().exec();
+        self.not_started(error)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.argv[0]);
+        command.args(&self.argv[1..]);
+        for (key, _) in std::env::vars_os() {
+            if FOREIGN.iter().any(|prefix| key.to_string_lossy().starts_with(prefix)) {
+                command.env_remove(key);
+            }
+        }
+        for key in &self.without {
+            command.env_remove(key);
+        }
+        command.envs(self.variables.iter().map(|(key, value)| (key, value)));
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        command
+    }
+
+    /// A thread waits for the program, so that this one can give up on time.
+    fn wait(&self, command: &mut Command) -> Result<Output, Outcome> {
+        let child = command.spawn().map_err(Outcome::NotStarted)?;
+        let pid = Pid::from_raw(child.id() as i32);
+        let (sender, receiver) = channel();
+        std::thread::spawn(move || sender.send(child.wait_with_output()));
+        match receiver.recv_timeout(self.patience) {
+            Ok(output) => output.map_err(Outcome::NotStarted),
+            Err(_) => {
+                kill(pid, Signal::SIGKILL).ok();
+                Err(Outcome::TimedOut(self.patience))
+            }
+        }
+    }
+
+    fn not_started(&self, error: io::Error) -> CommandError {
+        self.error(Outcome::NotStarted(error), String::new(), None)
+    }
+
+    fn error(&self, outcome: Outcome, tail: String, log: Option<&Path>) -> CommandError {
+        let command = self.argv.iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        CommandError { command, outcome, tail, log: log.map(Path::to_owned) }
+    }
+}
+
+impl Outcome {
+    /// The exit code, where there is one.
+    pub fn code(&self) -> Option<i32> {
+        match self {
+            Self::Failed(status) => status.code(),
+            Self::NotStarted(_) | Self::TimedOut(_) => None,
+        }
+    }
+}
+
+impl CommandError {
+    /// What failed.
+    pub fn what(&self) -> String {
+        match &self.outcome {
+            Outcome::NotStarted(_) => format!("cannot run {}", self.command),
+            Outcome::Failed(status) => format!("{} ended with {status}", self.command),
+            Outcome::TimedOut(after) => format!("{} did not end within {} s", self.command, after.as_secs()),
+        }
+    }
+
+    /// Why, as far as it said.
+    pub fn cause(&self) -> String {
+        match &self.outcome {
+            Outcome::NotStarted(error) if error.kind() == io::ErrorKind::NotFound => "the program is not there".into(),
+            Outcome::NotStarted(error) => error.to_string(),
+            _ if self.tail.is_empty() => "it said nothing".into(),
+            _ => self.tail.clone(),
+        }
+    }
+
+    /// What to do.
+    pub fn next(&self) -> String {
+        match (&self.outcome, &self.log) {
+            (Outcome::NotStarted(_), _) => "builds doctor names what is missing and how to install it".into(),
+            (_, Some(log)) => format!("mend the cause; all of the output is in {}", log.display()),
+            (_, None) => "mend the cause and run the command again".into(),
+        }
+    }
+}
+
+/// The exit code as a shell would tell it: 128 and more for a signal.
+fn exit_code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
+
+/// The last lines that were written to a file after `from` bytes.
+pub fn tail_of(path: &Path, from: u64) -> String {
+    let read = || -> io::Result<Vec<u8>> {
+        let mut file = fs::File::open(path)?;
+        let end = file.metadata()?.len();
+        file.seek(SeekFrom::Start(from.max(end.saturating_sub(TAIL.1)).min(end)))?;
+        let mut text = Vec::new();
+        file.take(TAIL.1).read_to_end(&mut text)?;
+        Ok(text)
+    };
+    read().map_or_else(|_| String::new(), |text| last_lines(&text))
+}
+
+fn last_lines(text: &[u8]) -> String {
+    let start = text.len().saturating_sub(TAIL.1 as usize);
+    let text = String::from_utf8_lossy(&text[start..]);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(TAIL.0)..].join("\n").trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_program_explains_itself() {
+        let error = Run::new("sh").args(["-c", "echo no wine >&2; exit 3"]).output().unwrap_err();
+        assert_eq!(error.what(), "sh -c echo no wine >&2; exit 3 ended with exit status: 3");
+        assert_eq!(error.cause(), "no wine");
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let error = Run::new("no-such-program").output().unwrap_err();
+        assert_eq!(
+            (error.what(), error.cause()),
+            ("cannot run no-such-program".into(), "the program is not there".into())
+        );
+    }
+
+    #[test]
+    fn a_program_that_never_ends_is_killed() {
+        let error =
+            Run::new("tail").args(["-f", "/dev/null"]).patience(Duration::from_millis(50)).output().unwrap_err();
+        assert!(matches!(error.outcome, Outcome::TimedOut(_)), "{error:?}");
+    }
+
+    #[test]
+    fn standard_input_is_closed() {
+        assert_eq!(Run::new("cat").output().unwrap(), b"");
+    }
+
+    #[test]
+    fn only_the_last_lines_are_kept() {
+        let long: String = (0..1000).map(|line| format!("{line}\n")).collect();
+        let tail = last_lines(long.as_bytes());
+        assert_eq!(tail.lines().count(), 30);
+        assert!(tail.ends_with("999"));
+    }
+}

@@ -1,0 +1,155 @@
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use super::{Excludes, TreeError};
+
+/// What a copy takes: paths relative to the source, each once, every directory before what it holds.
+///
+/// A path never leaves the tree: it holds no `..` and is not absolute.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection(Vec<PathBuf>);
+
+/// Every file, link and directory below `source`, but neither what `exclude` names nor the directories `never`.
+///
+/// `never` holds absolute paths, such as a site's own root that lies inside its source. One that holds `source`
+/// itself, or that is not there, leaves nothing out.
+///
+/// # Errors
+/// A directory that cannot be read, or `source` being one of `never`.
+pub fn everything(source: &Path, exclude: &Excludes, never: &[PathBuf]) -> Result<Selection, TreeError> {
+    let root = canonical(source)?;
+    let never: Vec<_> = never_below(&root, never)?.iter().map(|n| root.join(n)).collect();
+    let inside = |path: &Path| path.strip_prefix(&root).unwrap_or(path).to_owned();
+    let wanted = |entry: &walkdir::DirEntry| {
+        entry.depth() == 0 || !(exclude.matches(entry.file_name()) || never.iter().any(|n| n == entry.path()))
+    };
+    let mut paths = Vec::new();
+    for entry in WalkDir::new(&root).min_depth(1).into_iter().filter_entry(wanted) {
+        match entry {
+            Ok(entry) => paths.push(inside(entry.path())),
+            Err(e) => {
+                let path = e.path().unwrap_or(source).to_owned();
+                return Err(TreeError::new("list", &path, e.into()));
+            }
+        }
+    }
+    Ok(Selection::sorted(paths))
+}
+
+/// The given `files` of `source` and the directories that hold them, with the same exceptions as [`everything`].
+///
+/// The files need not exist: [`copy`](super::copy) says so if they do not.
+///
+/// # Errors
+/// A path that is absolute or holds `..`, or `source` being one of `never`.
+pub fn listed<I>(source: &Path, files: I, exclude: &Excludes, never: &[PathBuf]) -> Result<Selection, TreeError>
+where
+    I: IntoIterator<Item = PathBuf>,
+{
+    let never = never_below(&canonical(source)?, never)?;
+    Selection::closed(
+        files.into_iter().filter(|file| {
+            !file.iter().any(|name| exclude.matches(name)) && !never.iter().any(|n| file.starts_with(n))
+        }),
+    )
+}
+
+impl Selection {
+    /// The paths in byte order, so that every directory stands before what it holds.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Path> {
+        self.0.iter().map(PathBuf::as_path)
+    }
+
+    /// Whether `path`, relative to the source, is in it.
+    #[must_use]
+    pub fn contains(&self, path: &Path) -> bool {
+        let found = self.0.binary_search_by(|p| p.as_os_str().cmp(path.as_os_str()));
+        found.is_ok()
+    }
+
+    /// The form to keep in a file: each path followed by a NUL, which no file name can hold.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for path in &self.0 {
+            bytes.extend_from_slice(path.as_os_str().as_bytes());
+            bytes.push(0);
+        }
+        bytes
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote.
+    ///
+    /// # Errors
+    /// A path that is absolute or holds `..`: the file was not written here, and acting on it could reach
+    /// outside the tree. A last path without its NUL: the file was cut short.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, TreeError> {
+        let Some(bytes) = bytes.strip_suffix(&[0]) else {
+            let rest = bytes.rsplit(|&b| b == 0).next().unwrap_or_default();
+            return match rest {
+                [] => Ok(Self::default()),
+                cut => Err(refuse(Path::new(OsStr::from_bytes(cut)), "the list ends in the middle of it")),
+            };
+        };
+        let paths = bytes.split(|&b| b == 0);
+        Self::closed(paths.map(|p| PathBuf::from(OsString::from_vec(p.to_vec()))))
+    }
+
+    /// Completes `paths` with the directories above each.
+    fn closed(paths: impl Iterator<Item = PathBuf>) -> Result<Self, TreeError> {
+        let mut all = HashSet::new();
+        for path in paths {
+            // Taken apart, because `a//b` and `./a/b` have to be the same entry as `a/b`.
+            let mut plain = PathBuf::new();
+            for part in path.components() {
+                match part {
+                    Component::Normal(name) => plain.push(name),
+                    Component::CurDir => {}
+                    _ => return Err(refuse(&path, "it is not a path below the source")),
+                }
+            }
+            for part in plain.ancestors().take_while(|p| !p.as_os_str().is_empty()) {
+                if !all.insert(part.to_owned()) {
+                    break;
+                }
+            }
+        }
+        Ok(Self::sorted(all.into_iter().collect()))
+    }
+
+    /// Byte order and not `Path`'s own, which takes every path apart again for every comparison.
+    fn sorted(mut paths: Vec<PathBuf>) -> Self {
+        paths.sort_unstable_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
+        Self(paths)
+    }
+}
+
+fn refuse(path: &Path, why: &'static str) -> TreeError {
+    TreeError::because("select", path, ErrorKind::InvalidInput, why)
+}
+
+fn canonical(source: &Path) -> Result<PathBuf, TreeError> {
+    fs::canonicalize(source).map_err(|e| TreeError::new("read the source", source, e))
+}
+
+/// `never` as paths relative to the canonical `root`, without those that lie elsewhere.
+fn never_below(root: &Path, never: &[PathBuf]) -> Result<Vec<PathBuf>, TreeError> {
+    let mut below = Vec::new();
+    for path in never {
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+        match path.strip_prefix(root) {
+            Ok(rest) if rest.as_os_str().is_empty() => {
+                return Err(refuse(root, "the source is a directory that is never copied"));
+            }
+            Ok(rest) => below.push(rest.to_owned()),
+            Err(_) => {}
+        }
+    }
+    Ok(below)
+}

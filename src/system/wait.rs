@@ -1,0 +1,91 @@
+//! Waiting for a condition, woken by the file system, with a deadline.
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
+
+/// The longest time between two looks, for conditions that no file shows, such as a worker that has loaded.
+const TICK: Duration = Duration::from_millis(20);
+
+/// Asks `probe` until it yields something, at once when a directory of `watched` changes, and until `patience` is over.
+///
+/// # Errors
+/// Those of the probe.
+pub fn until<T, E>(
+    watched: &[&Path],
+    patience: Duration,
+    mut probe: impl FnMut() -> Result<Option<T>, E>,
+) -> Result<Option<T>, E> {
+    let deadline = Instant::now() + patience;
+    let watch = Watch::new(watched);
+    loop {
+        if let Some(found) = probe()? {
+            return Ok(Some(found));
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(None);
+        }
+        watch.next(left.min(TICK));
+    }
+}
+
+/// Changes in some directories. A directory that cannot be watched (gone, or out of inotify watches) is only looked
+/// at less promptly.
+struct Watch {
+    events: Receiver<notify::Result<Event>>,
+    _watcher: Option<RecommendedWatcher>,
+}
+
+impl Watch {
+    fn new(directories: &[&Path]) -> Self {
+        let (sender, events) = channel();
+        let mut watcher = notify::recommended_watcher(sender).ok();
+        for directory in directories {
+            if let Some(watcher) = &mut watcher {
+                drop(watcher.watch(directory, RecursiveMode::NonRecursive));
+            }
+        }
+        Self { events, _watcher: watcher }
+    }
+
+    /// Returns at the next change, and after `longest` without one.
+    fn next(&self, longest: Duration) {
+        match self.events.recv_timeout(longest) {
+            Ok(_) => while self.events.try_recv().is_ok() {},
+            Err(RecvTimeoutError::Timeout) => {}
+            // Without a watcher the channel is closed at once, and looking again and again would spin.
+            Err(RecvTimeoutError::Disconnected) => std::thread::park_timeout(longest),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Never = std::convert::Infallible;
+
+    #[test]
+    fn it_asks_until_the_answer_comes() {
+        let mut asked = 0;
+        let found = until(&[], Duration::from_secs(10), || {
+            asked += 1;
+            Ok::<_, Never>((asked == 3).then_some("here"))
+        });
+        assert_eq!(found, Ok(Some("here")));
+    }
+
+    #[test]
+    fn it_gives_up_at_the_deadline_after_one_last_look() {
+        let found = until(&[Path::new("/nonexistent")], Duration::ZERO, || Ok::<Option<()>, Never>(None));
+        assert_eq!(found, Ok(None));
+    }
+
+    #[test]
+    fn errors_of_the_probe_end_it() {
+        assert_eq!(until(&[], Duration::from_secs(10), || Err::<Option<()>, _>("no")), Err("no"));
+    }
+}
