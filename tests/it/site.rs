@@ -1,0 +1,291 @@
+//! A site of a test's own: directory, ports, sockets and processes, gone when the test ends.
+
+use std::fs::{self, File, OpenOptions};
+use std::net::TcpStream;
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+/// The longest wait for anything. Nothing comes near it unless something is broken.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A site under test.
+pub struct Site {
+    pub dir: PathBuf,
+    pub ports: Ports,
+    up: Option<Child>,
+}
+
+/// A hundred ports that no other test has: builds at the start, nginx at the end.
+pub struct Ports {
+    pub base: u16,
+    _lock: Flock<File>,
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Site {
+    /// A site that runs nothing yet: the fixture's files, and a `builds.toml` with ports of its own, `extra` at its end.
+    pub fn new(fixture: &str, extra: &str) -> Self {
+        let ports = Ports::take();
+        let dir = std::env::temp_dir().join(format!("builds-it-{}", ports.base));
+        drop(fs::remove_dir_all(&dir));
+        copy(&fixtures().join(fixture), &dir);
+        let site = Self { dir, ports, up: None };
+        site.configure(extra);
+        site.share_stores();
+        site
+    }
+
+    /// Like [`Self::new`], with uWSGI and nginx running.
+    pub fn up(fixture: &str, extra: &str) -> Self {
+        let mut site = Self::new(fixture, extra);
+        site.start();
+        site
+    }
+
+    /// Like [`Self::up`], after `builds init`: a is live, b is stage.
+    pub fn ready(fixture: &str, extra: &str) -> Self {
+        let site = Self::up(fixture, extra);
+        site.ok(&["init"]);
+        site
+    }
+
+    /// Writes `builds.toml`. A section of `extra` replaces nothing: name other keys, or other sections.
+    pub fn configure(&self, extra: &str) {
+        let base = self.ports.base;
+        let (own, sections) = extra.split_once("\n[").map_or((extra, String::new()), |(own, rest)| (own, format!("[{rest}")));
+        let nginx = format!("live_listen = \"127.0.0.1:{}\"\nstage_listen = \"127.0.0.1:{}\"\n", base + 98, base + 99);
+        let sections = match sections.contains("[nginx]\n") {
+            true => sections.replace("[nginx]\n", &format!("[nginx]\n{nginx}")),
+            false => format!("{sections}\n[nginx]\n{nginx}"),
+        };
+        self.write("builds.toml", &format!("[site]\nname = \"it\"\nbase_port = {base}\n{own}\n{sections}\n"));
+    }
+
+    /// Runs `builds up` and waits until both emperors and nginx answer.
+    pub fn start(&mut self) {
+        let log = OpenOptions::new().create(true).append(true).open(self.dir.join("up.log")).unwrap();
+        let child = self.command(&["up"]).stdout(log.try_clone().unwrap()).stderr(log).process_group(0).spawn().unwrap();
+        self.up = Some(child);
+        wait_for("builds up", || {
+            let emperors = ["vassals", "zergs"].map(|name| self.root().join(format!("run/{name}.stats")));
+            emperors.iter().all(|socket| std::os::unix::net::UnixStream::connect(socket).is_ok())
+                && TcpStream::connect(("127.0.0.1", self.live_port())).is_ok()
+        });
+    }
+
+    /// Ends `builds up` as Ctrl-C does, and waits until it has.
+    pub fn stop(&mut self) {
+        if let Some(mut child) = self.up.take() {
+            kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// The process id of `builds up`.
+    pub fn up_pid(&self) -> i32 {
+        self.up.as_ref().unwrap().id() as i32
+    }
+
+    /// A command of the tool, ready to run in the site's directory.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_builds"));
+        command.args(args).current_dir(&self.dir).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, args: &[&str]) -> Said {
+        self.command(args).output().unwrap().into()
+    }
+
+    /// Runs a command that must succeed, and returns its standard output.
+    #[track_caller]
+    pub fn ok(&self, args: &[&str]) -> String {
+        let said = self.run(args);
+        assert_eq!(said.code, 0, "builds {}\n{}\n{}", args.join(" "), said.err, self.up_log());
+        said.out
+    }
+
+    /// Runs a command that must fail with this exit code, and returns its standard error.
+    #[track_caller]
+    pub fn fails(&self, code: i32, args: &[&str]) -> String {
+        let said = self.run(args);
+        assert_eq!(said.code, code, "builds {}\n{}\n{}", args.join(" "), said.out, said.err);
+        assert_eq!(said.out, "", "a failing command says nothing on standard output");
+        said.err
+    }
+
+    /// Runs a command with `--json` and returns its document.
+    #[track_caller]
+    pub fn json(&self, args: &[&str]) -> Value {
+        let said = self.run(&[args, &["--json"]].concat());
+        serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"))
+    }
+
+    /// A build's row of `builds status`.
+    #[track_caller]
+    pub fn status(&self, build: &str) -> Value {
+        let status = self.json(&["status"]);
+        let rows = status["builds"].as_array().unwrap();
+        rows.iter().find(|row| row["build"] == build).unwrap_or_else(|| panic!("no build {build}: {status}")).clone()
+    }
+
+    /// What `_live` and `_stage` point to.
+    pub fn names(&self) -> (String, String) {
+        let target = |link: &str| fs::read_link(self.root().join("builds").join(link)).unwrap().display().to_string();
+        (target("_live"), target("_stage"))
+    }
+
+    pub fn root(&self) -> PathBuf {
+        self.dir.join("deploy")
+    }
+
+    pub fn build(&self, name: &str) -> PathBuf {
+        self.root().join("builds").join(name)
+    }
+
+    pub fn live_port(&self) -> u16 {
+        self.ports.base + 98
+    }
+
+    pub fn stage_port(&self) -> u16 {
+        self.ports.base + 99
+    }
+
+    /// Asks the live server of nginx.
+    pub fn live(&self, path: &str) -> (u16, String) {
+        get(self.live_port(), path)
+    }
+
+    /// Asks the staged server of nginx.
+    pub fn staged(&self, path: &str) -> (u16, String) {
+        get(self.stage_port(), path)
+    }
+
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.dir.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.dir.join(path)).unwrap()
+    }
+
+    /// The end of what `builds up` said.
+    pub fn up_log(&self) -> String {
+        let log = fs::read_to_string(self.dir.join("up.log")).unwrap_or_default();
+        log.lines().rev().take(40).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    /// All tests install from one wheelhouse and one npm store, fetched once by `builds wheels` itself.
+    fn share_stores(&self) {
+        static STORES: OnceLock<PathBuf> = OnceLock::new();
+        let stores = STORES.get_or_init(fetch_stores);
+        fs::create_dir_all(self.root().join("deps")).unwrap();
+        for store in ["wheelhouse", "npm", "tools", "uv-cache"] {
+            symlink(stores.join(store), self.root().join("deps").join(store)).unwrap();
+        }
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- {} up.log\n{}", self.dir.display(), self.up_log());
+        }
+        self.stop();
+        drop(fs::remove_dir_all(&self.dir));
+    }
+}
+
+impl Ports {
+    fn take() -> Self {
+        let directory = std::env::temp_dir().join("builds-it-ports");
+        fs::create_dir_all(&directory).unwrap();
+        for range in 0..100 {
+            let path = directory.join(range.to_string());
+            let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).unwrap();
+            if let Ok(lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                return Self { base: 20_000 + 100 * range, _lock: lock };
+            }
+        }
+        panic!("no ports left");
+    }
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// A GET request on a connection of its own; status 0 where there is no answer.
+pub fn get(port: u16, path: &str) -> (u16, String) {
+    let client = reqwest::blocking::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+    match client.get(format!("http://localhost:{port}{path}")).send() {
+        Ok(response) => (response.status().as_u16(), response.text().unwrap_or_default()),
+        Err(error) => (0, error.to_string()),
+    }
+}
+
+/// Waits until something is so.
+#[track_caller]
+pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what} did not happen within {} s", PATIENCE.as_secs());
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+pub fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
+}
+
+fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(status.success(), "cp {}", from.display());
+}
+
+/// Where the stores of all tests are, filled by the first test process that comes.
+fn fetch_stores() -> PathBuf {
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stores");
+    fs::create_dir_all(&home).unwrap();
+    let lock = File::create(home.join("lock")).unwrap();
+    let _lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, errno)| errno).unwrap();
+    let deps = home.join("site/deploy/deps");
+    if !home.join("done").exists() {
+        drop(fs::remove_dir_all(home.join("site")));
+        copy(&fixtures().join("demo"), &home.join("site"));
+        // What single tests need besides: the other uWSGI, and a build system for editable installs.
+        let more = "Django>=5.2,<5.3\npyuwsgi\nsetuptools\nwheel\n";
+        fs::write(home.join("site/requirements.txt"), more).unwrap();
+        fs::write(home.join("site/builds.toml"), "").unwrap();
+        let wheels = Command::new(env!("CARGO_BIN_EXE_builds")).arg("wheels").current_dir(home.join("site")).output().unwrap();
+        assert!(wheels.status.success(), "{}", String::from_utf8_lossy(&wheels.stderr));
+        fs::create_dir_all(deps.join("uv-cache")).unwrap();
+        fs::write(home.join("done"), "").unwrap();
+    }
+    deps
+}
