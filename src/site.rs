@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub struct Site {
     pub config: Config,
     /// Where everything lies.
     pub layout: Layout,
+    /// A digest of `builds.toml`.
+    pub fingerprint: u64,
     /// How long to wait for another command's lock.
     pub patience: Duration,
 }
@@ -45,7 +48,9 @@ impl Site {
         let text = fs::read_to_string(&file).map_err(Error::io("read", &file))?;
         let config = config::parse(&text, &file)?;
         let layout = Layout::new(&config.site.root);
-        Ok(Self { config, layout, patience })
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        Ok(Self { config, layout, fingerprint: hasher.finish(), patience })
     }
 
     /// The port of a build.

@@ -32,8 +32,8 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
 /// Makes a build under its lock.
 pub fn create(site: &Site, name: BuildName, wish: &Wish) -> Result<Done> {
     let port = site.port(name)?;
-    site.check_ours(name)?;
     let _lock = site.lock_build(name)?;
+    site.check_ours(name)?;
     let existing = if site.is_build(name) { Some(site.observe(name)?.state()) } else { None };
     rules::create(name, existing)?;
     // A build that cannot listen in the end is not worth beginning.

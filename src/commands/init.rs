@@ -29,8 +29,9 @@ pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
     };
     let wrote = conf::write_missing(&site)?;
     let fetched = if wheels::are_missing(&site) { wheels::fetch(&site)?.changed } else { false };
-    Emperor::Vassals.check(&site)?;
-    Emperor::Zergs.check(&site)?;
+    for emperor in [Emperor::Vassals, Emperor::Zergs] {
+        emperor.await_start(&site)?;
+    }
 
     let before = site.names()?;
     let (live, stage) = choose(&site, before)?;

@@ -63,17 +63,19 @@ pub struct Manifest {
     pub static_bytes: Option<u64>,
     /// The build that an archive shares unchanged files with.
     pub basis: Option<BuildName>,
+    /// A digest of `builds.toml` when the create began: finished steps are not to be trusted after a change of it.
+    pub inputs: u64,
     /// The finished steps, in order.
     pub steps: Vec<StepRecord>,
 }
 
 impl Manifest {
     /// The manifest of a create that begins at `now`, in seconds since 1970.
-    pub fn begin(name: BuildName, tag: Tag, now: u64, source: Origin) -> Self {
+    pub fn begin(name: BuildName, now: u64, source: Origin) -> Self {
         Self {
             name,
             state: Progress::Creating,
-            tag,
+            tag: Tag::untagged(),
             created: now,
             finished: None,
             source,
@@ -82,6 +84,7 @@ impl Manifest {
             bytes: None,
             static_bytes: None,
             basis: None,
+            inputs: 0,
             steps: Vec::new(),
         }
     }

@@ -162,11 +162,10 @@ fn state_of_workers(workers: &[Worker]) -> State {
 mod tests {
     use super::*;
     use crate::model::manifest::Origin;
-    use crate::model::tag::Tag;
 
     fn build(progress: Progress, links: (bool, bool), listening: bool, workers: Option<Vec<Worker>>) -> Build {
         let name = BuildName::from_number(0);
-        let manifest = Manifest { state: progress, ..Manifest::begin(name, Tag::untagged(), 0, Origin::default()) };
+        let manifest = Manifest { state: progress, ..Manifest::begin(name, 0, Origin::default()) };
         Build { name, manifest: Some(manifest), vassal_link: links.0, zerg_link: links.1, listening, workers }
     }
 

@@ -14,6 +14,9 @@ use crate::system::{socket, wait};
 /// How long an emperor may take to end an instance that has nothing left to do.
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// How long an emperor may take to answer after it was started.
+const START: Duration = Duration::from_secs(5);
+
 /// One of the two emperors. They are apart so that vassals keep holding requests when the zergs' emperor dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Emperor {
@@ -54,6 +57,15 @@ impl Emperor {
             Ok(_) => Ok(()),
             Err(source) => Err(Trouble::NoEmperor { emperor: self, socket, source }),
         }
+    }
+
+    /// Waits for an emperor that was started a moment ago.
+    ///
+    /// # Errors
+    /// It does not answer in time.
+    pub fn await_start(self, site: &Site) -> Result<(), Trouble> {
+        let came = wait::until(&[&site.layout.run()], START, || Ok::<_, Trouble>(self.check(site).ok()))?;
+        came.map_or_else(|| self.check(site), Ok)
     }
 
     /// The process that the emperor runs for a build, if any.

@@ -2,8 +2,13 @@
 
 use super::{Making, Note, in_build};
 use crate::error::Result;
+use crate::system::{files, tree};
 
 pub fn run(making: &mut Making) -> Result<Note> {
+    // Nobody sees them yet, and files of an earlier try or of a removed build of this name are not this build's.
+    let statics = making.site.layout.static_of(making.manifest.name);
+    tree::remove_all(&statics)?;
+    files::directory(&statics)?;
     let commands = commands(making);
     for command in &commands {
         let (name, tag) = (making.manifest.name, &making.manifest.tag);

@@ -9,8 +9,11 @@ mod python;
 pub mod source;
 mod stamp;
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::Instant;
+
+use nix::unistd::syncfs;
 
 use crate::error::{Error, Result};
 use crate::model::environment;
@@ -20,8 +23,8 @@ use crate::model::name::BuildName;
 use crate::model::tag::Tag;
 use crate::serve::vassal;
 use crate::site::Site;
-use crate::system::files;
 use crate::system::process::Run;
+use crate::system::{files, tree};
 
 /// A build that is being made.
 pub struct Making<'a> {
@@ -87,23 +90,26 @@ impl<'a> Making<'a> {
             commit: None,
             reference: wish.reference.clone(),
         };
+        let mut manifest = Manifest::begin(name, files::now(), origin);
+        manifest.inputs = site.fingerprint;
+        let mut changed = true;
+        match site.manifest(name)? {
+            // What one commit left is no ground for another.
+            Some(old) if old.source.reference.is_some() || wish.reference.is_some() => tree::remove_all(paths.dir())?,
+            Some(old) => {
+                changed = old.inputs != manifest.inputs || wish.tag.as_ref().is_some_and(|tag| *tag != old.tag);
+                manifest = Manifest { source: manifest.source, inputs: manifest.inputs, ..old };
+            }
+            None => {}
+        }
+        if let Some(tag) = &wish.tag {
+            manifest.tag = tag.clone();
+        }
         files::directory(paths.dir())?;
         files::directory(&site.layout.logs())?;
         files::private_directory(&paths.run(), 0o750)?;
-        let fresh = Manifest::begin(name, wish.tag.clone().unwrap_or_else(Tag::untagged), files::now(), origin);
-        let manifest = match site.manifest(name)? {
-            Some(old) => Manifest { created: old.created, steps: old.steps, python: old.python, ..fresh },
-            None => fresh,
-        };
         site.write_manifest(&manifest)?;
-        Ok(Self {
-            site,
-            log: site.layout.create_log(name),
-            paths,
-            manifest,
-            tagged: wish.tag.is_some(),
-            changed: false,
-        })
+        Ok(Self { site, log: site.layout.create_log(name), paths, manifest, tagged: wish.tag.is_some(), changed })
     }
 
     fn take(&mut self, step: &Step) -> Result<()> {
@@ -129,6 +135,10 @@ impl<'a> Making<'a> {
         let name = self.manifest.name;
         self.manifest.bytes = fs_extra::dir::get_size(self.paths.dir()).ok();
         self.manifest.static_bytes = fs_extra::dir::get_size(self.site.layout.static_of(name)).ok();
+        // Complete must mean complete after a power cut, too.
+        File::open(self.paths.dir())
+            .and_then(|directory| Ok(syncfs(&directory)?))
+            .map_err(Error::io("write to the disk", self.paths.dir()))?;
         self.manifest.state = Progress::Complete;
         self.manifest.finished = Some(files::now());
         self.site.write_manifest(&self.manifest)?;

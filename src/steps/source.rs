@@ -1,6 +1,7 @@
 //! The source: the files that git tracks, those of one commit, or all but the excludes.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{Making, Note};
@@ -16,15 +17,13 @@ pub fn run(making: &mut Making) -> Result<Note> {
     if !source.is_dir() {
         return Err(Error::Absent { key: "site.source", path: source.clone() });
     }
-    let before = before(making);
-    let (selection, note) = match making.manifest.source.reference.clone() {
+    let note = match making.manifest.source.reference.clone() {
         Some(reference) => commit(making, source, &reference)?,
         None => as_it_is(making, source)?,
     };
-    if let Some(before) = before {
-        making.changed |= tree::remove_gone(making.paths.dir(), &before, &selection)? > 0;
-    }
-    files::write(&making.paths.source_list(), &selection.to_bytes(), Mode::Public)?;
+    // nginx must be able to pass through, however closed the source is.
+    fs::set_permissions(making.paths.dir(), Permissions::from_mode(0o755))
+        .map_err(Error::io("open to nginx", making.paths.dir()))?;
     making.manifest.module = Some(module(making)?);
     Ok(Some(note))
 }
@@ -34,8 +33,8 @@ fn before(making: &Making) -> Option<Selection> {
     Selection::from_bytes(&fs::read(making.paths.source_list()).ok()?).ok()
 }
 
-/// The files of one commit, straight from the object store.
-fn commit(making: &mut Making, source: &Path, reference: &str) -> Result<(Selection, String)> {
+/// The files of one commit, straight from the object store, into a directory that [`Making::begin`] has emptied.
+fn commit(making: &mut Making, source: &Path, reference: &str) -> Result<String> {
     if !git::work_tree(source)? {
         return Err(Error::Source {
             problem: format!("--ref {reference}: {} is no git work tree", source.display()),
@@ -43,30 +42,33 @@ fn commit(making: &mut Making, source: &Path, reference: &str) -> Result<(Select
         });
     }
     let commit = git::commit(source, Some(reference))?;
-    // Files of another commit may differ in anything, so nothing that was made from them is kept.
-    making.changed = true;
+    describe(making, source, Some(&commit));
     let exported = git::export(source, &commit, making.paths.dir())?;
     let note = format!("{} files of {}", exported.len(), &commit[..12.min(commit.len())]);
-    describe(making, source, Some(&commit));
     making.manifest.source.commit = Some(commit);
-    Ok((tree::listed(source, exported, &Excludes::default(), &[])?, note))
+    making.changed = true;
+    Ok(note)
 }
 
 /// The files as they are on the disk.
-fn as_it_is(making: &mut Making, source: &Path) -> Result<(Selection, String)> {
+fn as_it_is(making: &mut Making, source: &Path) -> Result<String> {
     let tracked = git::work_tree(source)?;
     if tracked {
         making.manifest.source.commit = git::commit(source, None).ok();
         describe(making, source, None);
     }
     let selection = select(making.site, source)?;
+    if let Some(before) = before(making) {
+        making.changed |= tree::remove_gone(making.paths.dir(), &before, &selection)? > 0;
+    }
+    files::write(&making.paths.source_list(), &selection.to_bytes(), Mode::Public)?;
     let copied = tree::copy(source, &selection, making.paths.dir(), &mut |_| {})?;
     for skipped in &copied.skipped {
         tracing::warn!("not copied, as it is a socket or device: {}", skipped.display());
     }
     making.changed |= copied.changed > 0;
     let kind = if tracked { " that git tracks" } else { "" };
-    Ok((selection, format!("{} files{kind}, {} copied", copied.files, copied.changed)))
+    Ok(format!("{} files{kind}, {} copied", copied.files, copied.changed))
 }
 
 /// What a create takes of the source: what git tracks, or else all but the excludes and the site's own root.
@@ -102,6 +104,8 @@ pub fn files_of(site: &Site) -> Result<Vec<(PathBuf, Selection)>> {
 fn describe(making: &mut Making, source: &Path, commit: Option<&str>) {
     let described = git::describe(source, commit).ok().and_then(|text| Tag::from_description(&text));
     if let Some(tag) = described.filter(|_| !making.tagged) {
+        // The tag is in the environment of the steps' commands.
+        making.changed |= making.manifest.tag != tag;
         making.manifest.tag = tag;
     }
 }

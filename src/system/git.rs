@@ -38,7 +38,7 @@ pub enum GitError {
     },
     /// This can be no revision: it is empty, or would be read as an option.
     BadRevision(String),
-    /// The repository of `source` has no such commit.
+    /// The repository of `source` has no such commit, or the commit no such directory.
     UnknownRevision {
         /// As it was given.
         revision: String,
@@ -66,7 +66,7 @@ impl fmt::Display for GitError {
             Self::Failed { command, said, .. } => write!(f, "{command} failed: {said}"),
             Self::BadRevision(revision) => write!(f, "{revision:?} is not a git revision"),
             Self::UnknownRevision { revision, source } => {
-                write!(f, "the git repository of {source:?} has no commit {revision:?}")
+                write!(f, "the git repository of {source:?} has no {revision:?}")
             }
             Self::Submodules { revision, paths } => {
                 write!(f, "{revision:?} has submodules, which are not in its repository: {paths:?}")
@@ -101,7 +101,7 @@ pub fn work_tree(source: &Path) -> Result<bool, GitError> {
         Ok(answer) if answer != b"true\n" => Ok(false),
         Ok(_) => Ok(!git(&[&"ls-files", &"-z", &"--cached"], source, &[])?.is_empty()),
         Err(GitError::Start(e)) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        // Git has one exit code for all that is fatal; other refusals do not begin like this.
+        // Git has one exit code for all that is fatal; other refusals do not say this.
         Err(GitError::Failed { said, .. }) if said.contains("not a git repository (or any") => Ok(false),
         Err(e) => Err(e),
     }

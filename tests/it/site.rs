@@ -68,7 +68,8 @@ impl Site {
     /// Writes `builds.toml`. A section of `extra` replaces nothing: name other keys, or other sections.
     pub fn configure(&self, extra: &str) {
         let base = self.ports.base;
-        let (own, sections) = extra.split_once("\n[").map_or((extra, String::new()), |(own, rest)| (own, format!("[{rest}")));
+        let (own, sections) =
+            extra.split_once("\n[").map_or((extra, String::new()), |(own, rest)| (own, format!("[{rest}")));
         let nginx = format!("live_listen = \"127.0.0.1:{}\"\nstage_listen = \"127.0.0.1:{}\"\n", base + 98, base + 99);
         let sections = match sections.contains("[nginx]\n") {
             true => sections.replace("[nginx]\n", &format!("[nginx]\n{nginx}")),
@@ -80,7 +81,8 @@ impl Site {
     /// Runs `builds up` and waits until both emperors and nginx answer.
     pub fn start(&mut self) {
         let log = OpenOptions::new().create(true).append(true).open(self.dir.join("up.log")).unwrap();
-        let child = self.command(&["up"]).stdout(log.try_clone().unwrap()).stderr(log).process_group(0).spawn().unwrap();
+        let child =
+            self.command(&["up"]).stdout(log.try_clone().unwrap()).stderr(log).process_group(0).spawn().unwrap();
         self.up = Some(child);
         wait_for("builds up", || {
             let emperors = ["vassals", "zergs"].map(|name| self.root().join(format!("run/{name}.stats")));
@@ -282,7 +284,8 @@ fn fetch_stores() -> PathBuf {
         let more = "Django>=5.2,<5.3\npyuwsgi\nsetuptools\nwheel\n";
         fs::write(home.join("site/requirements.txt"), more).unwrap();
         fs::write(home.join("site/builds.toml"), "").unwrap();
-        let wheels = Command::new(env!("CARGO_BIN_EXE_builds")).arg("wheels").current_dir(home.join("site")).output().unwrap();
+        let wheels =
+            Command::new(env!("CARGO_BIN_EXE_builds")).arg("wheels").current_dir(home.join("site")).output().unwrap();
         assert!(wheels.status.success(), "{}", String::from_utf8_lossy(&wheels.stderr));
         fs::create_dir_all(deps.join("uv-cache")).unwrap();
         fs::write(home.join("done"), "").unwrap();

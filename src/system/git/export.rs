@@ -8,11 +8,6 @@ use nix::unistd::mkdtemp;
 use super::super::tree::{TreeError, make_target, remove_all, set_mtime};
 use super::{GitError, commit, git, path_line, text};
 
-/// What a repository's own settings must not do to a whole and private checkout: leave files out, put part of the
-/// index into the repository, or ask a monitor about a work tree that is not this one.
-const WHOLE: [&str; 6] =
-    ["-c", "core.sparseCheckout=false", "-c", "core.splitIndex=false", "-c", "core.fsmonitor=false"];
-
 /// Writes the files that `source` has in the commit `revision` into `target`, and returns them relative to it.
 ///
 /// They come from the object store and get the commit's time as their own. Neither the work tree nor the
@@ -37,13 +32,10 @@ pub fn export(source: &Path, revision: &str, target: &Path) -> Result<Vec<PathBu
         ("GIT_WORK_TREE", target.as_os_str()),
         ("GIT_INDEX_FILE", index.as_os_str()),
     ];
-    let run = |step: &[&dyn AsRef<OsStr>]| {
-        let whole = WHOLE.iter().map(|arg| arg as &dyn AsRef<OsStr>);
-        let args: Vec<_> = whole.chain(step.iter().copied()).collect();
-        git(&args, &target, &env)
-    };
-    run(&[&"read-tree", &tree])?;
-    run(&[&"checkout-index", &"--all", &"--force"])?;
+    // A monitor that the repository may have set up knows nothing of this work tree.
+    let unwatched = "core.fsmonitor=false";
+    git(&[&"-c", &unwatched, &"read-tree", &tree], &target, &env)?;
+    git(&[&"-c", &unwatched, &"checkout-index", &"--all", &"--force"], &target, &env)?;
     let time = committed(source, &hash)?;
     for file in &files {
         let path = target.join(file);

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{lchown, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::{env, fs};
 
 use nix::unistd::geteuid;
@@ -15,7 +15,7 @@ use super::super::tree::scratch::{NOBODY, Scratch, rerun};
 use super::{GitError, commit, describe, tracked, work_tree};
 
 /// Git as a user runs it, apart from this machine's configuration.
-fn user(dir: &Path, args: &[&str]) -> String {
+fn users_git(dir: &Path, args: &[&str]) -> Output {
     let mut command = Command::new("git");
     for (name, _) in env::vars().filter(|(name, _)| name.starts_with("GIT_")) {
         command.env_remove(name);
@@ -24,7 +24,12 @@ fn user(dir: &Path, args: &[&str]) -> String {
     command.env("GIT_COMMITTER_DATE", "1700000000 +0000");
     command.arg("-C").arg(dir).args(["-c", "user.name=A", "-c", "user.email=a@example.org"]);
     command.args(["-c", "protocol.file.allow=always"]).args(args);
-    let output = command.output().unwrap();
+    command.output().unwrap()
+}
+
+/// What git says when it succeeds, which it has to.
+fn user(dir: &Path, args: &[&str]) -> String {
+    let output = users_git(dir, args);
     assert!(output.status.success(), "{args:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
 }
@@ -40,6 +45,7 @@ fn record(repository: &Path) -> String {
 fn repository(place: &Scratch) -> PathBuf {
     let repository = place.directory("repository");
     user(&repository, &["init", "--quiet"]);
+    user(&repository, &["config", "core.abbrev", "9"]);
     place.write("repository/README", "top");
     place.write("repository/.gitignore", "*.log\n");
     place.write("repository/site/manage.py", "one");
@@ -125,8 +131,8 @@ fn a_file_in_conflict_is_tracked_once() {
     user(&repository, &["checkout", "--quiet", "-"]);
     place.write("repository/README", "ours");
     record(&repository);
-    let merge = Command::new("git").arg("-C").arg(&repository).args(["merge", "other"]).output().unwrap();
-    assert!(!merge.status.success());
+    assert!(!users_git(&repository, &["merge", "other"]).status.success());
+    assert_eq!(user(&repository, &["status", "--porcelain"]), "UU README");
     let files = tracked(&repository).unwrap();
     assert_eq!(files.iter().filter(|f| *f == Path::new("README")).count(), 1);
 }
@@ -192,9 +198,9 @@ fn a_description_tells_tag_distance_and_dirt() {
     assert_eq!(describe(&repository.join("site"), None).unwrap(), "v1-dirty");
     assert_eq!(describe(&repository, Some("HEAD")).unwrap(), "v1");
     let second = record(&repository);
-    assert_eq!(describe(&repository, None).unwrap(), format!("v1-1-g{}", &second[..7]));
+    assert_eq!(describe(&repository, None).unwrap(), format!("v1-1-g{}", &second[..9]));
     user(&repository, &["tag", "--delete", "v1"]);
-    assert_eq!(describe(&repository, None).unwrap(), second[..7]);
+    assert_eq!(describe(&repository, None).unwrap(), second[..9]);
     assert!(matches!(describe(&repository, Some("v1")), Err(GitError::UnknownRevision { .. })));
 }
 

@@ -107,16 +107,20 @@ fn attributes_are_the_commits_own() {
 }
 
 #[test]
-fn a_repository_that_shows_only_part_is_exported_whole() {
+fn a_repositorys_ways_with_its_work_tree_do_not_matter() {
     let place = Scratch::new();
     let repository = repository(&place);
     user(&repository, &["sparse-checkout", "set", "--no-cone", "/site/app/"]);
     user(&repository, &["config", "core.splitIndex", "true"]);
+    let monitor = place.write("monitor", "#!/bin/sh\ntouch \"$0 was asked\"\n");
+    mode(&monitor, 0o755);
+    user(&repository, &["config", "core.fsmonitor", monitor.to_str().unwrap()]);
     assert!(!repository.join("site/manage.py").exists());
     let before = names(&repository.join(".git"));
     let files = export(&repository, "v1", &place.join("target")).unwrap();
     assert!(files.iter().all(|file| place.join("target").join(file).symlink_metadata().is_ok()));
     assert_eq!(names(&repository.join(".git")), before);
+    assert!(!place.join("monitor was asked").exists());
 }
 
 #[test]

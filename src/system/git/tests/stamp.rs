@@ -67,7 +67,8 @@ fn the_users_settings_do_not_reach_the_commit() {
     let templates = place.join("templates");
     let settings = format!(
         "[commit]\ngpgSign = true\n[gpg]\nprogram = false\n[user]\nname = somebody\n\
-         [init]\ntemplateDir = {0}\n[core]\nhooksPath = {0}/hooks\n",
+         [init]\ntemplateDir = {0}\n[core]\nhooksPath = {0}/hooks\n\
+         [filter \"f\"]\nclean = false\nrequired = true\n",
         templates.display()
     );
     let settings = place.write("settings", settings);
@@ -77,7 +78,7 @@ fn the_users_settings_do_not_reach_the_commit() {
         return;
     }
     let build = place.directory("build");
-    place.write("build/file", "");
+    place.write("build/.gitattributes", "* filter=f\n");
     stamp(&build, "stamp").unwrap();
     assert_eq!(user(&build, &["log", "--format=%an %cn %G?"]), "builds builds N");
     assert!(!build.join(".git/hooks").exists());

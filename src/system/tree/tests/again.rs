@@ -164,8 +164,11 @@ fn a_target_that_is_a_link_is_refused() {
     let source = some_files(&place);
     place.directory("live");
     symlink("live", place.join("target")).unwrap();
-    let failed = copy_all(&source, &place.join("target")).unwrap_err();
-    assert_eq!((failed.action, failed.path), ("copy into", place.join("target")));
+    // With a slash at its end the kernel would follow the link.
+    for name in ["target", "target/"] {
+        let failed = copy_all(&source, &place.join(name)).unwrap_err();
+        assert_eq!((failed.action, failed.path), ("copy into", place.join("target")));
+    }
     assert_eq!(fs::read_dir(place.join("live")).unwrap().count(), 0);
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::errno::Errno;
 use nix::sys::stat::Mode;
 use nix::unistd::{geteuid, mkfifo};
 
@@ -157,6 +158,17 @@ fn a_file_that_is_never_twice_the_same_is_an_error() {
     let failed = copy(Path::new("/proc/self"), &selection, &place.join("target"), &mut |_| {}).unwrap_err();
     assert_eq!(failed.path, Path::new("/proc/self/limits"));
     assert_eq!(failed.source.to_string(), "it changes while it is being copied");
+    assert_eq!(fs::read_dir(place.join("target")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_leaves_nothing_behind() {
+    let place = Scratch::new();
+    // It can be opened, but nothing is mapped at its beginning.
+    let selection = listed(Path::new("/proc/self"), ["mem".into()], &Excludes::default(), &[]).unwrap();
+    let failed = copy(Path::new("/proc/self"), &selection, &place.join("target"), &mut |_| {}).unwrap_err();
+    assert_eq!((failed.action, failed.path.as_path()), ("copy", Path::new("/proc/self/mem")));
+    assert_eq!(failed.source.raw_os_error(), Some(Errno::EIO as i32));
     assert_eq!(fs::read_dir(place.join("target")).unwrap().count(), 0);
 }
 

@@ -1,0 +1,20 @@
+# The two commands of the README are `make demo` and `make test`.
+
+.PHONY: demo test lint deps
+
+# From nothing to two builds served and swapped; CHECK=1 ends after the proof.
+demo: deps
+	cargo build --release --locked
+	CHECK=$(CHECK) sh tests/demo.sh
+
+test: deps
+	cargo test --locked
+
+lint:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	sh -n tests/demo.sh tests/deps.sh skel/conf/uwsgi.sh
+
+# uWSGI, nginx and what the tests look through, from the distribution; only what is missing.
+deps:
+	sh tests/deps.sh

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Installs the Debian packages that the demo and the tests need, where a program is missing.
+set -eu
+
+packages=
+need() { # need PROGRAM PACKAGE…
+    program=$1
+    shift
+    command -v "$program" >/dev/null || packages="$packages $*"
+}
+
+need nginx nginx-core
+need uwsgi uwsgi-core uwsgi-plugin-python3
+need curl curl
+need git git
+need npm npm
+need rsync rsync
+need ss iproute2
+python3 -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
+# shellcheck disable=SC2086 # a list of packages
+[ -z "$packages" ] && exit 0
+
+sudo=
+[ "$(id -u)" = 0 ] || sudo=sudo
+echo "installing:$packages"
+$sudo apt-get update -q
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $packages
