@@ -75,6 +75,14 @@ impl Site {
         }
     }
 
+    /// What the two links say, for commands that only look: a bad link is reported, and nobody has its role.
+    pub fn names_or_warning(&self) -> Names {
+        self.names().unwrap_or_else(|error| {
+            tracing::warn!("{}: {}; {}", error.what(), error.cause(), error.next());
+            Names::default()
+        })
+    }
+
     fn holder(&self, role: Role) -> Result<Option<BuildName>> {
         let link = self.layout.link(role);
         let bad = |fault| Error::BadLink { link: link.clone(), fault };

@@ -25,7 +25,7 @@ struct Row {
 
 pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
-    let names = site.names()?;
+    let names = site.names_or_warning();
     let mut rows = Vec::new();
     for name in site.builds()? {
         let manifest = site.manifest(name)?;

@@ -13,20 +13,23 @@ use crate::system::{files, process, wait};
 /// Makes a build listen; whether it did not before. Appearing to the emperor is the last thing that happens.
 ///
 /// # Errors
-/// The vassal does not come up, and its link is gone again.
+/// The vassal does not come up. A link that was not there before is gone again.
 pub fn start(site: &Site, name: BuildName) -> Result<bool> {
     let paths = site.layout.build(name);
     let port = site.port(name)?.number();
-    if files::exists(&paths.vassal_ini()) && is_up(site, name, port) {
+    let linked = files::exists(&paths.vassal_ini());
+    if linked && is_up(site, name, port) {
         return Ok(false);
     }
     Emperor::Vassals.check(site)?;
-    if Emperor::Vassals.instance(site, name)?.is_none() && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err() {
+    if !linked && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err() {
         return Err(Trouble::PortTaken { name, port }.into());
     }
     let (log, said_before) = (site.layout.error_log(name), files::length(&site.layout.error_log(name)));
-    files::link(Path::new("../../conf/vassal.skel"), &paths.vassal_ini())?;
-
+    // A link that is there stays: a newer one would make the emperor restart a vassal that may have zergs.
+    if !linked {
+        files::link(Path::new("../../conf/vassal.skel"), &paths.vassal_ini())?;
+    }
     let patience = site.config.uwsgi.start_timeout;
     let up = wait::until(&[&paths.run()], patience, || {
         Emperor::Vassals.check(site)?;
@@ -37,7 +40,9 @@ pub fn start(site: &Site, name: BuildName) -> Result<bool> {
         Ok(None) => Trouble::NotListening { name, after: patience, said: process::tail_of(&log, said_before) },
         Err(trouble) => trouble,
     };
-    stop(site, name)?;
+    if !linked {
+        stop(site, name)?;
+    }
     Err(trouble.into())
 }
 

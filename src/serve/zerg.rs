@@ -22,7 +22,8 @@ const PAUSE_REPLY: Duration = Duration::from_secs(1);
 /// Starts a build's workers and returns them when all have loaded the application.
 ///
 /// # Errors
-/// The application does not load, or not in time: its traceback is in the error, and the build is inactive again.
+/// The application does not load, or not in time: its traceback is in the error. The build is inactive again, unless it
+/// has a role: requests that wait for a live build are better off with an emperor that goes on trying.
 pub fn start(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
     let paths = site.layout.build(name);
     Emperor::Zergs.check(site)?;
@@ -48,12 +49,11 @@ pub fn start(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
         Ok(Some(Start::Died)) => "the application does not load".to_owned(),
         Ok(None) => format!("its workers did not load the application within {} s", patience.as_secs()),
         Err(error) => {
-            files::remove(&paths.zerg_ini())?;
+            give_up(site, name)?;
             return Err(error);
         }
     };
-    files::remove(&paths.zerg_ini())?;
-    Emperor::Zergs.wait_gone(site, name)?;
+    give_up(site, name)?;
     Err(Error::Unhealthy {
         name,
         problem,
@@ -63,6 +63,15 @@ pub fn start(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
         },
         next: format!("mend it in the source and create a new build; the whole log is {}", log.display()),
     })
+}
+
+/// Takes a start back.
+fn give_up(site: &Site, name: BuildName) -> Result<()> {
+    if site.names()?.role(name).is_none() {
+        files::remove(&site.layout.build(name).zerg_ini())?;
+        Emperor::Zergs.wait_gone(site, name)?;
+    }
+    Ok(())
 }
 
 /// How a start ends.

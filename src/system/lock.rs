@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::{files, wait};
@@ -48,20 +49,25 @@ pub fn take(path: &Path, what: &str, patience: Duration) -> Result<Lock> {
     if let Some(directory) = path.parent() {
         files::directory(directory)?;
     }
-    let mut file = open(path)?;
+    let mut file = Some(open(path)?);
     let mut told = false;
-    let taken = wait::until(&[], patience, || match Flock::lock(open(path)?, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(Some(lock)),
-        Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
-            if !std::mem::replace(&mut told, true) && !patience.is_zero() {
-                tracing::info!("waiting for {what}, held by {}", holder(&mut file));
+    let taken = wait::until(&[], patience, || {
+        let Some(own) = file.take() else { return Ok(None) };
+        match Flock::lock(own, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => Ok(Some(lock)),
+            Err((mut own, Errno::EWOULDBLOCK)) => {
+                if !std::mem::replace(&mut told, true) && !patience.is_zero() {
+                    tracing::info!("waiting for {what}, held by {}", holder(&mut own));
+                }
+                file = Some(own);
+                Ok(None)
             }
-            Ok(None)
+            Err((_, errno)) => Err(Error::io("lock", path)(errno.into())),
         }
-        Err((_, errno)) => Err(Error::io("lock", path)(errno.into())),
     })?;
     let Some(mut lock) = taken else {
-        return Err(Held { what: what.to_owned(), holder: holder(&mut file), waited: patience }.into());
+        let holder = file.as_mut().map_or_else(String::new, holder);
+        return Err(Held { what: what.to_owned(), holder, waited: patience }.into());
     };
     sign(&mut lock).map_err(Error::io("write", path))?;
     Ok(Lock(lock))

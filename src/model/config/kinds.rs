@@ -93,6 +93,18 @@ pub(super) fn absolute() -> Kind<PathBuf> {
     })
 }
 
+/// A program that is written into uWSGI's configuration and a shell script, so its characters are plain: a name that is
+/// looked up when it is run, or an absolute path.
+pub(super) fn plain_program() -> Kind<PathBuf> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "/._+-".contains(c);
+    text("a program").and_then(move |text| only(text, allowed, "letters, digits and / . _ + -")).and_then(|text| {
+        match PathBuf::from(text) {
+            path if path.is_absolute() || path.components().count() == 1 => Ok(path),
+            _ => Err(Rule::NotProgram),
+        }
+    })
+}
+
 /// A path in the source, seen from its top.
 pub(super) fn inside() -> Kind<PathBuf> {
     text("a path inside the source").and_then(|text| stay_inside(text.as_ref()).ok_or(Rule::NotInside))

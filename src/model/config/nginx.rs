@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::document::Document;
 use super::error::Advice;
-use super::kinds::{absolute, argument_list, choice, listen};
+use super::kinds::{absolute, argument_list, choice, listen, plain_program};
 use super::rule::Rule;
 use super::section::Section;
 use super::values::{ArgumentList, Listen};
@@ -15,8 +15,8 @@ pub struct Nginx {
     /// How nginx reaches a build: by its Unix `"socket"` or by its `"port"` on loopback. Default:
     /// `"socket"`.
     pub upstream: Upstream,
-    /// The nginx to run: the name of a program, or a path, which starts at the directory of
-    /// `builds.toml` unless it is absolute. Default: `"nginx"`.
+    /// The nginx to run: the name of a program, or an absolute path, of letters, digits and `/ . _ + -`.
+    /// Default: `"nginx"`.
     pub binary: PathBuf,
     /// Where nginx serves the live build: `PORT`, `ADDRESS:PORT` or `[IPV6]:PORT`. A bare port
     /// means every address of the host. Default: `"127.0.0.1:8080"`.
@@ -47,7 +47,7 @@ impl Nginx {
         let upstreams = [("socket", Upstream::Socket), ("port", Upstream::Port)];
         Nginx {
             upstream: section.take("upstream", r#""socket""#, choice(&upstreams)),
-            binary: section.program("binary", r#""nginx""#),
+            binary: section.take("binary", r#""nginx""#, plain_program()),
             live_listen: section.take("live_listen", r#""127.0.0.1:8080""#, listen()),
             stage_listen: section.take("stage_listen", r#""127.0.0.1:8081""#, listen()),
             test: section.take("test", r#"["nginx", "-t"]"#, argument_list()),

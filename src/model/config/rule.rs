@@ -24,6 +24,8 @@ pub enum Rule {
     NoChoice,
     /// A path is relative.
     NotAbsolute,
+    /// A program is a relative path.
+    NotProgram,
     /// A path leads out of the source.
     NotInside,
     /// The path of a URL has no `/` in front.
@@ -70,6 +72,7 @@ impl fmt::Display for Rule {
             }
             Rule::NoChoice => write!(f, "it is none of the known words"),
             Rule::NotAbsolute => write!(f, "it does not start with /"),
+            Rule::NotProgram => write!(f, "it is neither a name nor an absolute path"),
             Rule::NotInside => write!(f, "it leads out of the source"),
             Rule::NoSlash => write!(f, "it does not start with /"),
             Rule::NoProgram => write!(f, "it names no program"),

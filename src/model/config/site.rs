@@ -33,7 +33,8 @@ pub struct Site {
     /// tree. `*` stands for any characters and `?` for one; a pattern names a file, not a path.
     /// Default: `[".git", ".hg", ".svn", "__pycache__", "*.pyc", "node_modules", ".venv", "venv"]`.
     pub exclude: Vec<String>,
-    /// Whether a build is stamped with the git description of its source. Default: `false`.
+    /// Whether each build gets a fresh git repository of one commit, for sites that tell the age of
+    /// their static files by `git rev-parse HEAD`. Default: `false`.
     pub git_stamp: bool,
     /// The port of build a on loopback, 1024 to 65535. Every further build has a port 10 higher.
     /// Default: `2000`.

@@ -6,15 +6,15 @@ use std::time::Duration;
 use super::document::Document;
 use super::error::Advice;
 use super::kind::Kind;
-use super::kinds::{count, only, seconds, text};
+use super::kinds::{count, only, plain_program, seconds, text};
 use super::rule::Rule;
 use super::section::Section;
 
 /// The section `[uwsgi]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uwsgi {
-    /// The uWSGI to run: the name of a program, or a path, which starts at the directory of
-    /// `builds.toml` unless it is absolute. Default: `"uwsgi"`.
+    /// The uWSGI to run: the name of a program, or an absolute path, of letters, digits and `/ . _ + -`.
+    /// Default: `"uwsgi"`.
     pub binary: PathBuf,
     /// The WSGI application as `package.module:callable`; without `:callable` it is `:application`,
     /// which is added here. Default: none, `None` here.
@@ -39,7 +39,7 @@ pub struct Uwsgi {
 impl Uwsgi {
     pub(super) fn read(section: &mut Section) -> Self {
         Uwsgi {
-            binary: section.program("binary", r#""uwsgi""#),
+            binary: section.take("binary", r#""uwsgi""#, plain_program()),
             module: section.option("module", r#""shop.wsgi:application""#, module()),
             workers: section.take("workers", "2", count(1..=1024, "worker")),
             threads: section.take("threads", "1", count(1..=1024, "thread")),

@@ -71,7 +71,7 @@ fn good_values_are_taken() {
         ("uwsgi.drain_timeout = 3600", |c| c.uwsgi.drain_timeout.as_secs() == 3600),
         (r#"nginx.upstream = "port""#, |c| c.nginx.upstream == Upstream::Port),
         (r#"nginx.upstream = "socket""#, |c| c.nginx.upstream == Upstream::Socket),
-        (r#"nginx.binary = "sbin/nginx""#, |c| c.nginx.binary.as_os_str() == "/srv/shop/sbin/nginx"),
+        (r#"nginx.binary = "/usr/sbin/nginx""#, |c| c.nginx.binary.as_os_str() == "/usr/sbin/nginx"),
         ("nginx.live_listen = 80", |c| c.nginx.live_listen.to_string() == "80"),
         (r#"nginx.live_listen = "80""#, |c| c.nginx.live_listen.to_string() == "80"),
         (r#"nginx.live_listen = "0.0.0.0:80""#, |c| c.nginx.live_listen.to_string() == "0.0.0.0:80"),

@@ -11,6 +11,7 @@ const NUL: &str = "it has '\\0', but may have only characters other than NUL";
 const GLOB: &str = r"may have only characters other than / [ ] { } and \";
 const HOST: &str = "may have only letters, digits and . - : [ ] _";
 const MODULE: &str = "it is not of the form package.module:callable";
+const PROGRAM: &str = "may have only letters, digits and / . _ + -";
 const ENV: &str = "may have only letters, digits and _, and no digit in front";
 const OUTSIDE: &str = "it leads out of the source";
 const BUILDS: &str = "builds sets this variable itself, with a value of each build";
@@ -76,6 +77,8 @@ const CASES: &[Case] = &[
     ("init", r#"commands = ["make"]"#, "this is a string where a list belongs"),
     ("init", r#"commands = [["a", 1]]"#, "this is a whole number where a string belongs"),
     ("uwsgi", r#"binary = """#, "it is empty"),
+    ("uwsgi", r#"binary = "uwsgi;id""#, "it has ';', but {PROGRAM}"),
+    ("uwsgi", r#"binary = "bin/uwsgi""#, "it is neither a name nor an absolute path"),
     ("uwsgi", r#"module = """#, "it is empty"),
     ("uwsgi", r#"module = "a b""#, "it has ' ', but may have only letters, digits and _ . :"),
     ("uwsgi", r#"module = "a-b""#, "it has '-', but may have only letters, digits and _ . :"),
@@ -106,6 +109,7 @@ const CASES: &[Case] = &[
     ("uwsgi", "drain_timeout = 3601", "there must be at most 3600 seconds"),
     ("nginx", r#"upstream = "tcp""#, "it is none of the known words"),
     ("nginx", r#"binary = """#, "it is empty"),
+    ("nginx", r#"binary = "/opt/my nginx""#, "it has ' ', but {PROGRAM}"),
     ("nginx", "live_listen = 0", "the lowest possible is 1"),
     ("nginx", "live_listen = 65536", "the highest possible is 65535"),
     ("nginx", r#"live_listen = "0""#, "{NO_LISTEN}"),
@@ -167,6 +171,7 @@ fn spell_out(cause: &str) -> String {
         ("{HOST}", HOST),
         ("{MODULE}", MODULE),
         ("{ENV}", ENV),
+        ("{PROGRAM}", PROGRAM),
         ("{OUTSIDE}", OUTSIDE),
         ("{BUILDS}", BUILDS),
         ("{NO_LISTEN}", NO_LISTEN),
