@@ -68,10 +68,12 @@ pub enum Error {
         /// The reason.
         source: Box<Error>,
     },
-    /// A source that cannot be copied as it is.
-    Source {
+    /// Something that a command needs is not so.
+    Unmet {
         /// What is wrong.
         problem: String,
+        /// Why that matters.
+        cause: String,
         /// What to do about it.
         next: String,
     },
@@ -132,7 +134,7 @@ impl Error {
             Self::Unhealthy { .. } => 5,
             Self::RolledBack(_) => 6,
             Self::Step { source, .. } => source.code(),
-            Self::Io { .. } | Self::Command(_) | Self::Source { .. } | Self::Serve(_) | Self::Doctor { .. } => 1,
+            Self::Io { .. } | Self::Command(_) | Self::Unmet { .. } | Self::Serve(_) | Self::Doctor { .. } => 1,
         }
     }
 
@@ -151,7 +153,7 @@ impl Error {
             Self::Io { doing, path, .. } => format!("cannot {doing} {}", path.display()),
             Self::Command(error) => error.what(),
             Self::Step { step, name, .. } => format!("create {name} stopped at step {step}"),
-            Self::Source { problem, .. } => problem.clone(),
+            Self::Unmet { problem, .. } => problem.clone(),
             Self::Serve(trouble) => trouble.what(),
             Self::Unhealthy { name, problem, .. } => format!("build {name} is unhealthy: {problem}"),
             Self::RolledBack(source) => format!("taken back: {}", source.what()),
@@ -177,7 +179,7 @@ impl Error {
             Self::Io { source, .. } => source.to_string(),
             Self::Command(error) => error.cause(),
             Self::Step { source, .. } => join(&source.what(), &source.cause()),
-            Self::Source { .. } => "nothing is copied silently wrong".into(),
+            Self::Unmet { cause, .. } => cause.clone(),
             Self::Serve(trouble) => trouble.cause(),
             Self::Unhealthy { evidence, .. } => evidence.clone(),
             Self::RolledBack(source) => source.cause(),
@@ -204,7 +206,7 @@ impl Error {
             Self::Step { name, source, .. } => {
                 format!("{}; then builds create {name} continues, or builds rm {name} removes it", source.next())
             }
-            Self::Source { next, .. } => next.clone(),
+            Self::Unmet { next, .. } => next.clone(),
             Self::Serve(trouble) => trouble.next(),
             Self::Unhealthy { next, .. } => next.clone(),
             Self::RolledBack(source) => source.next(),
@@ -219,7 +221,7 @@ impl LinkFault {
             Self::NotALink => "a file or directory stands where the link should be".into(),
             Self::Foreign(target) => format!("it points to {:?}, which is no build of this site", target.display()),
             Self::Dangling(name) => format!("it points to {name}, which does not exist"),
-            Self::Incomplete(name) => format!("it points to {name}, whose create has not ended"),
+            Self::Incomplete(name) => format!("it points to {name}, whose build.json does not say that it is complete"),
             Self::Same(name) => format!("_live and _stage both point to {name}"),
         }
     }
@@ -289,7 +291,11 @@ impl From<GitError> for Error {
         };
         match error {
             GitError::Tree(error) => error.into(),
-            error => Self::Source { problem: error.to_string(), next: next.into() },
+            error => Self::Unmet {
+                problem: "the source cannot be read with git".into(),
+                cause: error.to_string(),
+                next: next.into(),
+            },
         }
     }
 }

@@ -95,8 +95,8 @@ impl Site {
         let name: Option<BuildName> = target.to_str().and_then(|text| text.parse().ok());
         let name = name.ok_or_else(|| bad(LinkFault::Foreign(target)))?;
         match self.manifest(name) {
-            Ok(Some(manifest)) if manifest.state == Progress::Creating => Err(bad(LinkFault::Incomplete(name))),
-            Ok(Some(_)) => Ok(Some(name)),
+            Ok(Some(manifest)) if manifest.state != Progress::Creating => Ok(Some(name)),
+            _ if self.is_build(name) => Err(bad(LinkFault::Incomplete(name))),
             _ => Err(bad(LinkFault::Dangling(name))),
         }
     }

@@ -30,8 +30,9 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let basis = site.resolve(super::reference(&arguments.basis)?)?;
     rules::spare("archive", name, &site.names()?)?;
     rules::basis(name, basis, site.observe(basis)?.state())?;
-    // In the order of the names, as two archives with each other's build as basis would otherwise wait for ever.
-    let (_first, _second) = (claim(&site, name.min(basis))?, claim(&site, name.max(basis))?);
+    // In the order of the names, as every command that takes two: otherwise two could wait for each other for ever.
+    let _first = site.claim(BuildRef::Name(name.min(basis)))?;
+    let _second = site.claim(BuildRef::Name(name.max(basis)))?;
     rules::spare("archive", name, &site.names()?)?;
 
     let mut manifest = site.observe(name)?.manifest.filter(|manifest| manifest.state != Progress::Creating);
@@ -50,10 +51,6 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
         .with("basis", basis)
         .with("files", shared.files)
         .with("bytes", shared.bytes))
-}
-
-fn claim(site: &Site, name: BuildName) -> Result<crate::system::lock::Lock> {
-    site.claim(BuildRef::Name(name)).map(|(_, lock)| lock)
 }
 
 #[derive(Default)]

@@ -6,7 +6,7 @@ use super::{Cli, activate, create, warmup, wheels};
 use crate::error::{Error, Result};
 use crate::model::layout::Role;
 use crate::model::manifest::Progress;
-use crate::model::name::BuildName;
+use crate::model::name::{BuildName, BuildRef};
 use crate::model::observed::{Names, State};
 use crate::model::skeletons;
 use crate::model::tag::Tag;
@@ -45,6 +45,9 @@ pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
     for name in [live, stage] {
         changed |= serve(&site, name)?;
     }
+    // In the order of the names, as every command that takes two.
+    let _first = site.claim(BuildRef::Name(live.min(stage)))?;
+    let _second = site.claim(BuildRef::Name(live.max(stage)))?;
     let _names = site.lock_names()?;
     let moved = names::move_to(&site, site.names()?, Names { live: Some(live), stage: Some(stage) })?;
     let nginx = &site.config.nginx;

@@ -35,8 +35,9 @@ pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
 /// A second stack would take over the first one's sockets.
 fn refuse_second(site: &Site) -> Result<()> {
     if Emperor::Vassals.check(site).is_ok() {
-        return Err(Error::Source {
+        return Err(Error::Unmet {
             problem: "the site is up already".into(),
+            cause: "its emperor answers, and a second one would take over its sockets".into(),
             next: "builds status shows it; stop the other builds up with Ctrl-C first".into(),
         });
     }
@@ -50,8 +51,9 @@ fn free(listen: &Listen) -> Result<()> {
     let address = listen.address.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into());
     match TcpListener::bind((address, listen.port)) {
         Ok(_) => Ok(()),
-        Err(error) => Err(Error::Source {
-            problem: format!("nginx cannot listen on {listen}: {error}"),
+        Err(error) => Err(Error::Unmet {
+            problem: format!("nginx cannot listen on {listen}"),
+            cause: error.to_string(),
             next: format!(
                 "ss -ltnp 'sport = {}' shows whose it is; or change nginx.live_listen and stage_listen",
                 listen.port

@@ -64,6 +64,7 @@ pub struct Manifest {
     /// The build that an archive shares unchanged files with.
     pub basis: Option<BuildName>,
     /// A digest of `builds.toml` when the create began: finished steps are not to be trusted after a change of it.
+    #[serde(default)]
     pub inputs: u64,
     /// The finished steps, in order.
     pub steps: Vec<StepRecord>,
@@ -87,5 +88,18 @@ impl Manifest {
             inputs: 0,
             steps: Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manifest_of_an_older_version_is_understood() {
+        let text =
+            r#"{"name": "a", "state": "complete", "tag": "v1", "created": 5, "source": {"path": "/src"}, "steps": []}"#;
+        let manifest: Manifest = serde_json::from_str(text).unwrap();
+        assert_eq!((manifest.state, manifest.created, manifest.inputs), (Progress::Complete, 5, 0));
     }
 }

@@ -20,9 +20,10 @@ pub fn run(making: &mut Making) -> Result<Note> {
 
 fn point(link: &Path, target: PathBuf) -> Result<()> {
     if files::exists(link) && fs::read_link(link).is_err() {
-        return Err(Error::Source {
+        return Err(Error::Unmet {
             problem: format!("the source has {} of its own", link.display()),
-            next: "move it within the source: builds needs the name for its link".into(),
+            cause: "the name is needed for the link to the site's own files".into(),
+            next: "move it to another place in the source".into(),
         });
     }
     files::link(&target, link)

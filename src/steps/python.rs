@@ -61,8 +61,9 @@ fn install(making: &Making, requirements: &[PathBuf]) -> Result<()> {
     let layout = &making.site.layout;
     let bin = layout.tools().join("bin");
     if !bin.join("python").exists() || !layout.wheelhouse().is_dir() {
-        return Err(Error::Source {
-            problem: "there is no wheelhouse".into(),
+        return Err(Error::Unmet {
+            problem: "there is nothing to install packages from".into(),
+            cause: format!("{} or {} is missing", layout.wheelhouse().display(), bin.display()),
             next: "builds wheels fetches the packages once".into(),
         });
     }

@@ -36,8 +36,9 @@ fn before(making: &Making) -> Option<Selection> {
 /// The files of one commit, straight from the object store, into a directory that [`Making::begin`] has emptied.
 fn commit(making: &mut Making, source: &Path, reference: &str) -> Result<String> {
     if !git::work_tree(source)? {
-        return Err(Error::Source {
-            problem: format!("--ref {reference}: {} is no git work tree", source.display()),
+        return Err(Error::Unmet {
+            problem: format!("--ref {reference} cannot be taken"),
+            cause: format!("{} is no git work tree", source.display()),
             next: "create without --ref, or set site.source to the work tree".into(),
         });
     }
@@ -77,8 +78,9 @@ fn select(site: &Site, source: &Path) -> Result<Selection> {
     if git::work_tree(source)? {
         return Ok(tree::listed(source, git::tracked(source)?, &Excludes::default(), &root)?);
     }
-    let excludes = Excludes::new(&site.config.site.exclude).map_err(|bad| Error::Source {
+    let excludes = Excludes::new(&site.config.site.exclude).map_err(|bad| Error::Unmet {
         problem: format!("site.exclude: {:?} is no pattern", bad.0),
+        cause: "a pattern names files, and is not empty".into(),
         next: "write a file name with * and ?, such as \"*.pyc\"".into(),
     })?;
     Ok(tree::everything(source, &excludes, &root)?)
@@ -115,8 +117,9 @@ fn module(making: &Making) -> Result<String> {
     if let Some(module) = &making.site.config.uwsgi.module {
         return Ok(module.clone());
     }
-    guess_module(making.paths.dir()).map_err(|found| Error::Source {
-        problem: format!("uwsgi.module is not set, and {found} files named wsgi.py were found"),
+    guess_module(making.paths.dir()).map_err(|found| Error::Unmet {
+        problem: "the WSGI application is not known".into(),
+        cause: format!("uwsgi.module is not set, and the source has {found} files named wsgi.py to guess from"),
         next: "set module = \"PACKAGE.wsgi:application\" in the section [uwsgi] of builds.toml".into(),
     })
 }
