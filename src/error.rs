@@ -32,8 +32,8 @@ pub enum Error {
     Config(Box<ConfigError>),
     /// A file that `builds.toml` names and that is not there.
     Absent {
-        /// The key that names it.
-        key: &'static str,
+        /// Where it is named: file, line and key.
+        place: String,
         /// The file.
         path: PathBuf,
     },
@@ -146,7 +146,7 @@ impl Error {
             Self::NotAPort(given) => format!("{given:?} is neither a build name nor a build's port"),
             Self::NoConfig(from) => format!("there is no builds.toml in {} or above it", from.display()),
             Self::Config(error) => error.what(),
-            Self::Absent { key, path } => format!("{key}: {} does not exist", path.display()),
+            Self::Absent { place, path } => format!("{place} = {:?}", path.display()),
             Self::Refused(refusal) => refusal.to_string(),
             Self::BadLink { link, .. } => format!("{} is not as it must be", link.display()),
             Self::Locked(held) => format!("{} is in use", held.what),
@@ -172,7 +172,7 @@ impl Error {
             Self::NotAPort(_) => "a build's port is site.base_port plus ten times its number".into(),
             Self::NoConfig(_) => "every site is described by one".into(),
             Self::Config(error) => error.cause(),
-            Self::Absent { .. } => "builds.toml names it, or it is the default".into(),
+            Self::Absent { .. } => "there is no such file or directory".into(),
             Self::Refused(refusal) => refusal.cause(),
             Self::BadLink { fault, .. } => fault.cause(),
             Self::Locked(held) => held.cause(),
@@ -197,7 +197,7 @@ impl Error {
                 "builds init writes one for the project in this directory; or give --config FILE".into()
             }
             Self::Config(error) => error.next(),
-            Self::Absent { key, .. } => format!("correct {key} in builds.toml, or make the file"),
+            Self::Absent { .. } => "write the path of one that exists, relative to builds.toml, or make it".into(),
             Self::Refused(refusal) => refusal.next(),
             Self::BadLink { link, fault } => fault.next(link),
             Self::Locked(_) => "try again when it has ended; --wait SECONDS waits longer".into(),

@@ -36,7 +36,8 @@ pub fn create(site: &Site, name: BuildName, wish: &Wish) -> Result<Done> {
     site.check_ours(name)?;
     let existing = if site.is_build(name) { Some(site.observe(name)?.state()) } else { None };
     rules::create(name, existing)?;
-    // A build that cannot listen in the end is not worth beginning.
+    // A build that has no source, or cannot listen in the end, is not worth beginning.
+    steps::source::directory(site)?;
     Emperor::Vassals.check(site)?;
 
     let manifest = steps::make(site, name, wish)?;

@@ -57,6 +57,8 @@ pub struct Config {
     /// workers. Any name of letters, digits and `_` but those that builds sets itself. The values
     /// may be secrets.
     pub env: BTreeMap<String, String>,
+    /// The line of each key that the file gives.
+    lines: BTreeMap<String, usize>,
 }
 
 /// The section `[python]`.
@@ -150,7 +152,7 @@ fn commands() -> Kind<Vec<ArgumentList>> {
 /// nothing can be said about the rest of it.
 pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
     let mut document = Document::parse(text, file)?;
-    let config = Config {
+    let mut config = Config {
         site: document.section("site", Site::read),
         python: document.section("python", Python::read),
         node: document.section("node", Node::read),
@@ -160,12 +162,24 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
         nginx: document.section("nginx", Nginx::read),
         warmup: document.section("warmup", Warmup::read),
         env: document.section("env", env::read),
+        lines: BTreeMap::new(),
     };
+    config.lines = document.lines();
     config.site.check(&mut document);
     config.uwsgi.check(&mut document);
     config.nginx.check(&mut document);
     document.finish()?;
     Ok(config)
+}
+
+impl Config {
+    /// Where the file gives a key, as in `builds.toml line 4: site.source`; where it does not, only the key.
+    pub fn place(&self, key: &str) -> String {
+        match self.lines.get(key) {
+            Some(line) => format!("builds.toml line {line}: {key}"),
+            None => format!("builds.toml: {key} is not given, and its default"),
+        }
+    }
 }
 
 /// Shows the names of `[env]` only, for its values may be secrets.

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use super::{Making, Note};
 use crate::error::{Error, Result};
+use crate::site::Site;
 use crate::system::tree::{self, Excludes, Selection};
 
 pub fn run(making: &mut Making) -> Result<Note> {
     let Some(overlay) = &making.site.config.site.overlay else {
         return Ok(None);
     };
-    let copied = tree::copy(overlay, &select(overlay)?, making.paths.dir(), &mut |_| {})?;
+    let copied = tree::copy(overlay, &select(making.site, overlay)?, making.paths.dir(), &mut |_| {})?;
     making.changed |= copied.changed > 0;
     Ok(Some(format!("{} files, {} copied", copied.files, copied.changed)))
 }
@@ -19,9 +20,9 @@ pub fn run(making: &mut Making) -> Result<Note> {
 ///
 /// # Errors
 /// It is missing or cannot be read.
-pub fn select(overlay: &Path) -> Result<Selection> {
+pub fn select(site: &Site, overlay: &Path) -> Result<Selection> {
     if !overlay.is_dir() {
-        return Err(Error::Absent { key: "site.overlay", path: overlay.to_owned() });
+        return Err(Error::Absent { place: site.config.place("site.overlay"), path: overlay.to_owned() });
     }
     Ok(tree::everything(overlay, &Excludes::default(), &[])?)
 }

@@ -50,7 +50,7 @@ fn requirements(making: &Making) -> Result<Vec<PathBuf>> {
     for file in &files {
         let path = making.paths.dir().join(file);
         if !optional && !path.is_file() {
-            return Err(Error::Absent { key: "python.requirements", path });
+            return Err(Error::Absent { place: making.site.config.place("python.requirements"), path });
         }
     }
     files.retain(|file| making.paths.dir().join(file).is_file());

@@ -13,10 +13,7 @@ use crate::system::git;
 use crate::system::tree::{self, Excludes, Selection};
 
 pub fn run(making: &mut Making) -> Result<Note> {
-    let source = &making.site.config.site.source;
-    if !source.is_dir() {
-        return Err(Error::Absent { key: "site.source", path: source.clone() });
-    }
+    let source = directory(making.site)?;
     let note = match making.manifest.source.reference.clone() {
         Some(reference) => commit(making, source, &reference)?,
         None => as_it_is(making, source)?,
@@ -26,6 +23,18 @@ pub fn run(making: &mut Making) -> Result<Note> {
         .map_err(Error::io("open to nginx", making.paths.dir()))?;
     making.manifest.module = Some(module(making)?);
     Ok(Some(note))
+}
+
+/// The source directory.
+///
+/// # Errors
+/// There is none.
+pub fn directory(site: &Site) -> Result<&Path> {
+    let source = &site.config.site.source;
+    if source.is_dir() {
+        return Ok(source);
+    }
+    Err(Error::Absent { place: site.config.place("site.source"), path: source.clone() })
 }
 
 /// What an interrupted create had copied.
@@ -91,13 +100,10 @@ fn select(site: &Site, source: &Path) -> Result<Selection> {
 /// # Errors
 /// One of them is missing or cannot be read.
 pub fn files_of(site: &Site) -> Result<Vec<(PathBuf, Selection)>> {
-    let source = site.config.site.source.clone();
-    if !source.is_dir() {
-        return Err(Error::Absent { key: "site.source", path: source });
-    }
-    let mut files = vec![(source.clone(), select(site, &source)?)];
+    let source = directory(site)?;
+    let mut files = vec![(source.to_owned(), select(site, source)?)];
     if let Some(overlay) = &site.config.site.overlay {
-        files.push((overlay.clone(), super::overlay::select(overlay)?));
+        files.push((overlay.clone(), super::overlay::select(site, overlay)?));
     }
     Ok(files)
 }

@@ -101,6 +101,11 @@ impl<'t> Document<'t> {
         self.push(at, Some(key.to_string()), value, Problem::Value { rule, advice });
     }
 
+    /// The line of each key that the file gives, from 1.
+    pub(super) fn lines(&self) -> BTreeMap<String, usize> {
+        self.given.iter().map(|(key, at)| (key.clone(), self.line(at.start))).collect()
+    }
+
     /// The first problem in the order of the file, if there is one.
     pub(super) fn finish(mut self) -> Result<(), ConfigError> {
         let sections = std::mem::take(&mut self.entries);

@@ -68,6 +68,7 @@ fn an_empty_file_gives_every_default() {
         },
         warmup: Warmup { paths: vec!["/".to_string()], concurrency: 6, expect: vec![200, 301, 302], timeout: minute },
         env: BTreeMap::new(),
+        lines: BTreeMap::new(),
     };
     assert_eq!(good(""), expected);
     assert_eq!(good("[site]\n[python]\n[node]\n[env]\n"), expected);

@@ -9,6 +9,13 @@ fn words(list: &ArgumentList) -> Vec<&str> {
 }
 
 #[test]
+fn a_key_is_found_again_in_the_file() {
+    let config = good("[site]\n\nsource = 'app'\n");
+    assert_eq!(config.place("site.source"), "builds.toml line 3: site.source");
+    assert_eq!(config.place("site.overlay"), "builds.toml: site.overlay is not given, and its default");
+}
+
+#[test]
 fn the_directory_names_a_site_that_has_no_name() {
     let long = format!("/srv/{}-tail/builds.toml", "x".repeat(31));
     for (file, name) in [
