@@ -99,50 +99,58 @@ pub fn warm(site: &Site, name: BuildName, concurrency: u16) -> Result<Warmth> {
             });
         }
         drop(sender);
-        let warmth = listen(site, name, &answers, &before, began);
+        let judged = judge(site, name, &answers, &before, began, &enough);
+        // After a failure, too, nobody sends another request.
         enough.store(true, Ordering::Relaxed);
-        warmth
+        judged
     })
 }
 
-/// Judges each answer as it comes.
-fn listen(
+/// Judges each answer as it comes, also those that are still under way when every worker has answered.
+fn judge(
     site: &Site,
     name: BuildName,
     answers: &Receiver<(&String, Answer)>,
     before: &HashMap<i32, u64>,
     began: Instant,
+    enough: &AtomicBool,
 ) -> Result<Warmth> {
     let config = &site.config.warmup;
-    let mut milliseconds = Vec::new();
+    let mut warmth = Warmth { milliseconds: Vec::new(), workers: 0, took: Duration::ZERO };
     loop {
-        let left = config.timeout.saturating_sub(began.elapsed());
-        let (path, answer) = match answers.recv_timeout(left) {
+        let (path, answer) = match answers.recv_timeout(config.timeout.saturating_sub(began.elapsed())) {
             Ok(answer) => answer,
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                return Err(cold(site, name, before, milliseconds.len()));
-            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => return Err(cold(site, name, before, warmth.requests())),
         };
-        let took = answer.took.as_millis();
-        match answer.outcome {
-            Ok(status) if config.expect.contains(&status) => tracing::info!("{status} {took:>6} ms  {path}"),
-            Ok(status) => {
-                let evidence = format!("{path} answered {status}, expected {}", list(&config.expect));
-                return Err(unhealthy(name, "wrong answer to a warm-up request", evidence));
-            }
-            Err(reason) => {
-                return Err(unhealthy(name, "no answer to a warm-up request", format!("{path}: {reason}")));
+        check(site, name, path, &answer)?;
+        warmth.milliseconds.push(answer.took.as_millis());
+        if warmth.requests() >= config.paths.len() && !enough.load(Ordering::Relaxed) {
+            let workers = answered(site, name, before)?;
+            if !workers.is_empty() && workers.iter().all(|&(_, answered)| answered) {
+                warmth.workers = workers.len();
+                enough.store(true, Ordering::Relaxed);
             }
         }
-        milliseconds.push(took);
-        if milliseconds.len() < config.paths.len() {
-            continue;
+    }
+    warmth.milliseconds.sort_unstable();
+    warmth.took = began.elapsed();
+    Ok(warmth)
+}
+
+/// Shows an answer, and refuses one that is not as it must be.
+fn check(site: &Site, name: BuildName, path: &str, answer: &Answer) -> Result<()> {
+    let expect = &site.config.warmup.expect;
+    match &answer.outcome {
+        Ok(status) if expect.contains(status) => {
+            tracing::info!("{status} {:>6} ms  {path}", answer.took.as_millis());
+            Ok(())
         }
-        let workers = answered(site, name, before)?;
-        if workers.iter().all(|&(_, answered)| answered) && !workers.is_empty() {
-            milliseconds.sort_unstable();
-            return Ok(Warmth { milliseconds, workers: workers.len(), took: began.elapsed() });
+        Ok(status) => {
+            let evidence = format!("{path} answered {status}, expected {}", list(expect));
+            Err(unhealthy(name, "wrong answer to a warm-up request", evidence))
         }
+        Err(reason) => Err(unhealthy(name, "no answer to a warm-up request", format!("{path}: {reason}"))),
     }
 }
 
