@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
+mod load;
+mod look;
 mod site;
 
+mod drain;
 mod first;
+mod swap;

@@ -14,6 +14,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
+use crate::look;
+
 /// The longest wait for anything. Nothing comes near it unless something is broken.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -99,6 +101,17 @@ impl Site {
         }
     }
 
+    /// Ends every process of the site at once, as a power cut does.
+    pub fn kill(&mut self) {
+        while let Some(process) = look::processes_of(self).first() {
+            // It may have ended by itself.
+            let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
+            // Until it is reaped it would be found again.
+            self.up.take_if(|up| up.id() as i32 == process.pid).map(|mut up| up.wait());
+        }
+        self.up.take().map(|mut up| up.wait());
+    }
+
     /// The process id of `builds up`.
     pub fn up_pid(&self) -> i32 {
         self.up.as_ref().unwrap().id() as i32
@@ -162,6 +175,11 @@ impl Site {
         self.root().join("builds").join(name)
     }
 
+    /// The port of a build of one letter.
+    pub fn port(&self, build: &str) -> u16 {
+        self.ports.base + 10 * u16::from(build.as_bytes()[0] - b'a')
+    }
+
     pub fn live_port(&self) -> u16 {
         self.ports.base + 98
     }
@@ -212,7 +230,8 @@ impl Drop for Site {
         if std::thread::panicking() {
             eprintln!("--- {} up.log\n{}", self.dir.display(), self.up_log());
         }
-        self.stop();
+        // An orderly end takes uWSGI seconds, and only tests about it want to see it.
+        self.kill();
         drop(fs::remove_dir_all(&self.dir));
     }
 }

@@ -1,0 +1,144 @@
+//! Ending a build: what runs is finished, what comes is held.
+
+use std::net::TcpStream;
+use std::thread::{self, JoinHandle};
+
+use crate::look::{backlog, in_request, processes_of};
+use crate::site::{Site, get, wait_for};
+
+/// A site without names, whose build a runs.
+fn running(extra: &str) -> Site {
+    let site = Site::up("plain", extra);
+    site.ok(&["create", "a"]);
+    site.ok(&["activate", "a"]);
+    site
+}
+
+/// A request that keeps a worker of a build busy, sent and being worked on.
+fn slow(site: &Site, build: &str, seconds: u32) -> JoinHandle<(u16, String)> {
+    let port = site.port(build);
+    let request = thread::spawn(move || get(port, &format!("/slow?seconds={seconds}")));
+    wait_for("a busy worker", || in_request(site, build) == 1);
+    request
+}
+
+/// A request that waits at a build's socket, because nobody answers there.
+fn held(site: &Site, build: &str, port: u16) -> JoinHandle<(u16, String)> {
+    let request = thread::spawn(move || get(port, "/held"));
+    let socket = site.build(build).join("run/web.sock");
+    wait_for("a request in the backlog", || backlog(&socket).is_some_and(|(waiting, _)| waiting == 1));
+    request
+}
+
+#[track_caller]
+fn answered(request: JoinHandle<(u16, String)>, build: &str) {
+    let (status, body) = request.join().unwrap();
+    assert_eq!(status, 200, "{body}");
+    assert!(body.contains(&format!(r#""build": "{build}""#)), "{body}");
+}
+
+#[test]
+fn deactivate_lets_a_request_that_came_through_nginx_finish() {
+    let site = Site::ready("plain", "");
+    site.ok(&["create", "c"]);
+    site.ok(&["activate", "c"]);
+    site.ok(&["warmup", "c"]);
+    let stage = site.stage_port();
+    let request = thread::spawn(move || get(stage, "/slow?seconds=2"));
+    wait_for("a busy worker", || in_request(&site, "b") == 1);
+    site.ok(&["stage", "c"]);
+    assert_eq!(in_request(&site, "b"), 1, "the request ended too early to prove anything");
+    assert_eq!(site.json(&["deactivate", "b"])["changed"], true);
+    answered(request, "b");
+    assert_eq!(site.status("b")["state"], "listening");
+}
+
+#[test]
+fn no_command_that_ends_a_build_cuts_a_request() {
+    let site = running("");
+    let cases = [("b", "deactivate b"), ("c", "stop c"), ("d", "rm d"), ("e", "archive e --basis a")];
+    for (build, _) in cases {
+        site.ok(&["create", build]);
+        site.ok(&["activate", build]);
+    }
+    thread::scope(|scope| {
+        for (build, command) in cases {
+            let site = &site;
+            scope.spawn(move || {
+                let request = slow(site, build, 2);
+                site.ok(&command.split(' ').collect::<Vec<_>>());
+                answered(request, build);
+            });
+        }
+    });
+    let states = ["b", "c", "e"].map(|build| site.status(build)["state"].clone());
+    assert_eq!(states, ["listening", "stopped", "archived"]);
+    assert!(!site.build("d").exists());
+}
+
+#[test]
+fn a_request_to_an_inactive_build_is_held_and_answered_after_activate() {
+    let site = running("");
+    site.ok(&["deactivate", "a"]);
+    let request = held(&site, "a", site.port("a"));
+    site.ok(&["activate", "a"]);
+    answered(request, "a");
+}
+
+#[test]
+fn nginx_waits_for_a_staged_build_whose_workers_are_gone() {
+    let site = Site::ready("plain", "");
+    std::fs::remove_file(site.build("b").join("zerg.ini")).unwrap();
+    let masters = || processes_of(&site).into_iter().filter(|process| process.title == "it-b-untagged uWSGI master");
+    wait_for("the end of the zerg, with the vassal left", || masters().count() == 1);
+    let request = held(&site, "b", site.stage_port());
+    site.ok(&["activate", "b"]);
+    answered(request, "b");
+}
+
+#[test]
+fn deactivating_twice_changes_nothing() {
+    let site = running("");
+    assert_eq!(site.json(&["deactivate", "a"])["changed"], true);
+    assert_eq!(site.status("a")["workers"], 0);
+    assert_eq!(site.json(&["deactivate", "a"])["changed"], false);
+    assert_eq!(site.ok(&["deactivate", "a"]), "build a was inactive already\n");
+}
+
+#[test]
+fn a_drain_that_takes_too_long_leaves_the_build_at_work() {
+    let site = running("\n[uwsgi]\ndrain_timeout = 1\n");
+    let request = slow(&site, "a", 4);
+    let error = site.fails(1, &["deactivate", "a"]);
+    assert!(error.contains("build a still works on 1 request") && error.contains("builds deactivate a"), "{error}");
+    answered(request, "a");
+    // Each worker answers again.
+    site.ok(&["warmup", "a"]);
+    assert_eq!(site.json(&["deactivate", "a"])["changed"], true);
+}
+
+#[test]
+fn a_stopped_build_can_be_activated_again() {
+    let site = running("");
+    assert_eq!(site.ok(&["stop", "a"]), "build a is stopped\n");
+    assert_eq!(site.status("a")["state"], "stopped");
+    assert!(TcpStream::connect(("127.0.0.1", site.port("a"))).is_err());
+    assert_eq!(site.json(&["stop", "a"])["changed"], false);
+    site.ok(&["activate", "a"]);
+    assert_eq!(get(site.port("a"), "/").0, 200);
+}
+
+#[test]
+fn live_and_stage_stay_in_service() {
+    let site = Site::ready("plain", "");
+    for verb in ["deactivate", "stop", "rm", "archive"] {
+        for (build, reason) in [("a", "it is live"), ("b", "it is staged")] {
+            let error = site.fails(3, &[verb, build]);
+            assert!(error.contains(&format!("cannot {verb} {build}: {reason}")), "{error}");
+        }
+    }
+    for command in ["deactivate live", "stop stage", "archive live"] {
+        site.fails(3, &command.split(' ').collect::<Vec<_>>());
+    }
+    assert_eq!([site.status("a")["state"].clone(), site.status("b")["state"].clone()], ["warm", "warm"]);
+}

@@ -1,0 +1,76 @@
+//! What can be seen of a running site from outside: processes, uWSGI's stats, sockets.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::site::Site;
+
+/// A process as `/proc` shows it.
+#[derive(Clone, Debug)]
+pub struct Process {
+    pub pid: i32,
+    pub parent: i32,
+    /// As `ps` shows it.
+    pub title: String,
+}
+
+/// The processes that work in a site's directory: whatever `builds up` started does, and so does every command.
+pub fn processes_of(site: &Site) -> Vec<Process> {
+    let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let here = |pid: &i32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(&site.dir));
+    pids.filter(here).filter_map(process).collect()
+}
+
+fn process(pid: i32) -> Option<Process> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+    let title = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    Some(Process { pid, parent, title: String::from_utf8_lossy(&title).replace('\0', " ").trim().to_owned() })
+}
+
+/// The workers of the site's nginx that take new connections. A reload replaces them all.
+pub fn nginx_workers(site: &Site) -> BTreeSet<i32> {
+    let master: i32 = site.read("deploy/run/nginx.pid").trim().parse().unwrap();
+    let workers = processes_of(site).into_iter().filter(|process| process.parent == master);
+    workers.filter(|process| !process.title.contains("shutting down")).map(|process| process.pid).collect()
+}
+
+/// What the zerg of a build says of itself; `None` where there is none.
+pub fn stats(site: &Site, build: &str) -> Option<Value> {
+    let mut text = String::new();
+    let mut stream = UnixStream::connect(site.build(build).join("run/zerg.stats")).ok()?;
+    stream.read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// The workers of a build that uWSGI has started.
+pub fn workers(site: &Site, build: &str) -> Vec<Value> {
+    let all = stats(site, build).map_or(Value::Null, |stats| stats["workers"].clone());
+    all.as_array().into_iter().flatten().filter(|worker| worker["status"] != "cheap").cloned().collect()
+}
+
+/// Their process ids.
+pub fn worker_pids(site: &Site, build: &str) -> BTreeSet<i64> {
+    workers(site, build).iter().map(|worker| worker["pid"].as_i64().unwrap()).collect()
+}
+
+/// How many requests a build works on at this moment.
+pub fn in_request(site: &Site, build: &str) -> u64 {
+    let cores = |worker: &Value| worker["cores"].as_array().unwrap().clone();
+    workers(site, build).iter().flat_map(cores).map(|core| core["in_request"].as_u64().unwrap()).sum()
+}
+
+/// The connections that wait at a unix socket, and how many may.
+pub fn backlog(socket: &Path) -> Option<(u32, u32)> {
+    let all = Command::new("ss").arg("-xlH").output().unwrap();
+    let all = String::from_utf8(all.stdout).unwrap();
+    let line = all.lines().find(|line| line.split_whitespace().nth(4).is_some_and(|path| Path::new(path) == socket))?;
+    let mut numbers = line.split_whitespace().skip(2).map(|number| number.parse().unwrap());
+    Some((numbers.next()?, numbers.next()?))
+}

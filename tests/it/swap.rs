@@ -1,0 +1,162 @@
+//! `swap-live`: one exchange, and the next request shows the new build.
+
+use std::fs::{OpenOptions, read_link};
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use serde_json::json;
+
+use crate::load::Load;
+use crate::look::nginx_workers;
+use crate::site::Site;
+
+const PORT_MODE: &str = "\n[nginx]\nupstream = \"port\"\n";
+
+fn names(live: &str, stage: &str) -> (String, String) {
+    (live.into(), stage.into())
+}
+
+/// The build that answers at the live server.
+#[track_caller]
+fn shown(site: &Site) -> String {
+    let (status, body) = site.live("/");
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str::<serde_json::Value>(&body).unwrap()["build"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_swap_exchanges_live_and_stage_and_leaves_nginx_alone() {
+    let site = Site::ready("plain", "");
+    let workers = nginx_workers(&site);
+    let said = site.json(&["swap-live"]);
+    let expected =
+        json!({ "command": "swap-live", "changed": true, "live": "b", "stage": "a", "nginx_reloaded": false });
+    assert_eq!(said, expected);
+    assert_eq!(site.names(), names("b", "a"));
+    assert_eq!(shown(&site), "b");
+    assert!(site.staged("/").1.contains(r#""build": "a""#));
+    assert_eq!(nginx_workers(&site), workers);
+}
+
+#[test]
+fn only_a_ready_build_goes_live_and_the_old_live_build_is_staged_then() {
+    let site = Site::ready("plain", "");
+    site.ok(&["create", "c"]);
+    let error = site.fails(3, &["swap-live", "c"]);
+    assert!(error.contains("build c is not ready") && error.contains("next: builds stage c"), "{error}");
+    assert_eq!(site.names(), names("a", "b"));
+
+    site.ok(&["activate", "c"]);
+    assert_eq!(site.ok(&["swap-live", "c"]), "build c is live; a is staged\n");
+    assert_eq!(site.names(), names("c", "a"));
+    assert_eq!(shown(&site), "c");
+
+    assert_eq!(site.ok(&["swap-live", "c"]), "build c was live already\n");
+    assert_eq!(site.json(&["swap-live", "live"])["changed"], false);
+    assert_eq!(site.names(), names("c", "a"));
+}
+
+#[test]
+fn the_next_request_after_a_swap_shows_the_new_build() {
+    let site = Site::ready("plain", "");
+    for _ in 0..20 {
+        for live in ["b", "a"] {
+            site.ok(&["swap-live", live]);
+            assert_eq!(shown(&site), live);
+        }
+    }
+}
+
+#[test]
+fn with_ports_nginx_is_reloaded_where_something_differs() {
+    let site = Site::ready("plain", PORT_MODE);
+    for live in ["b", "a", "b"] {
+        let before = nginx_workers(&site);
+        assert_eq!(site.json(&["swap-live"])["nginx_reloaded"], true);
+        assert_eq!(shown(&site), live);
+        assert!(nginx_workers(&site).is_disjoint(&before));
+    }
+    let before = nginx_workers(&site);
+    assert_eq!(site.json(&["swap-live", "b"])["nginx_reloaded"], false);
+    assert_eq!(site.json(&["stage", "a"])["nginx_reloaded"], false);
+    assert_eq!(nginx_workers(&site), before);
+}
+
+#[test]
+fn with_ports_a_conf_that_nginx_refuses_takes_the_swap_back() {
+    let site = Site::ready("plain", PORT_MODE);
+    let workers = nginx_workers(&site);
+    let good = site.read("deploy/conf/locations.conf");
+    let mut conf = OpenOptions::new().append(true).open(site.root().join("conf/locations.conf")).unwrap();
+    writeln!(conf, "no_such_directive;").unwrap();
+
+    let error = site.fails(6, &["swap-live"]);
+    assert!(error.contains("taken back") && error.contains("no_such_directive"), "{error}");
+    assert_eq!(site.names(), names("a", "b"));
+    assert_eq!(shown(&site), "a");
+    assert_eq!(nginx_workers(&site), workers);
+
+    site.write("deploy/conf/locations.conf", &good);
+    site.ok(&["swap-live"]);
+    assert_eq!(shown(&site), "b");
+}
+
+#[test]
+fn live_and_stage_are_two_builds_at_every_instant() {
+    let site = Site::ready("plain", "");
+    site.ok(&["create", "c"]);
+    site.ok(&["activate", "c"]);
+    let (swaps, done) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let looks = thread::scope(|scope| {
+        let reader = scope.spawn(|| watch_names(&site, &swaps, &done));
+        for number in 0..50 {
+            // By turns of a build without a name, and of stage.
+            let verb = [&["swap-live", "c"][..], &["swap-live", "b"], &["swap-live", "a"], &["swap-live"]][number % 4];
+            let said = site.run(verb);
+            swaps.fetch_add(1, Ordering::SeqCst);
+            if said.code != 0 {
+                done.store(true, Ordering::SeqCst);
+            }
+            assert_eq!(said.code, 0, "{said:?}");
+        }
+        done.store(true, Ordering::SeqCst);
+        reader.join().unwrap()
+    });
+    assert!(looks > 50, "the names were seen {looks} times only");
+}
+
+/// Looks at both names again and again; how often it saw them as they were at one instant.
+fn watch_names(site: &Site, swaps: &AtomicUsize, done: &AtomicBool) -> usize {
+    let read = |link: &str| {
+        let link = site.root().join("builds").join(link);
+        let name = read_link(&link).unwrap();
+        assert!(link.join("build.json").exists(), "{} is no build", link.display());
+        name
+    };
+    let mut looks = 0;
+    while !done.load(Ordering::SeqCst) {
+        let before = swaps.load(Ordering::SeqCst);
+        let (live, stage, live_still) = (read("_live"), read("_stage"), read("_live"));
+        // Within one command live changes once at most. So where it did not, both names were read as of one instant.
+        if live == live_still && before == swaps.load(Ordering::SeqCst) {
+            assert_ne!(live, stage);
+            looks += 1;
+        }
+    }
+    looks
+}
+
+#[test]
+fn no_request_fails_through_twenty_swaps() {
+    let site = Site::ready("plain", "");
+    let load = Load::on(site.live_port(), 4);
+    for _ in 0..20 {
+        site.ok(&["swap-live"]);
+        // Both builds get some of the load.
+        shown(&site);
+    }
+    let seen = load.stop();
+    assert!(seen.failures.is_empty(), "{} of {} failed: {:?}", seen.failures.len(), seen.answers, seen.failures[0]);
+    assert_eq!(seen.builds.len(), 2, "{seen:?}");
+}
