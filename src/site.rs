@@ -211,6 +211,7 @@ impl Site {
             manifest: self.manifest(name)?,
             vassal_link,
             zerg_link,
+            draining: files::exists(&paths.draining()),
             listening: vassal_link && stats::answers(&paths.vassal_stats()),
             workers: if zerg_link { stats::workers(&paths.zerg_stats()).ok() } else { None },
         })

@@ -211,6 +211,11 @@ impl BuildPaths {
         self.dir.join("run/zerg.sock")
     }
 
+    /// There while a build is drained, and after a drain that was killed: its workers may be paused.
+    pub fn draining(&self) -> PathBuf {
+        self.dir.join("run/draining")
+    }
+
     /// The zerg master's command fifo.
     pub fn zerg_fifo(&self) -> PathBuf {
         self.dir.join("run/zerg.fifo")

@@ -91,6 +91,8 @@ pub struct Build {
     pub zerg_link: bool,
     /// Whether the vassal answers.
     pub listening: bool,
+    /// Whether its workers are told to pause, or were by a command that was killed.
+    pub draining: bool,
     /// The workers, where a zerg answers.
     pub workers: Option<Vec<Worker>>,
 }
@@ -109,7 +111,7 @@ pub enum State {
     Down,
     /// The vassal holds requests; no workers.
     Listening,
-    /// Workers start, or are not all there.
+    /// Workers start, end, or are not all there.
     Active,
     /// Every started worker has loaded the application.
     Ready,
@@ -141,6 +143,7 @@ impl Build {
             Some(Progress::Complete) if !self.vassal_link => State::Stopped,
             Some(Progress::Complete) if !self.listening => State::Down,
             Some(Progress::Complete) if !self.zerg_link => State::Listening,
+            Some(Progress::Complete) if self.draining => State::Active,
             Some(Progress::Complete) => self.workers.as_deref().map_or(State::Active, state_of_workers),
         }
     }
@@ -166,7 +169,8 @@ mod tests {
     fn build(progress: Progress, links: (bool, bool), listening: bool, workers: Option<Vec<Worker>>) -> Build {
         let name = BuildName::from_number(0);
         let manifest = Manifest { state: progress, ..Manifest::begin(name, 0, Origin::default()) };
-        Build { name, manifest: Some(manifest), vassal_link: links.0, zerg_link: links.1, listening, workers }
+        let (vassal_link, zerg_link) = links;
+        Build { name, manifest: Some(manifest), vassal_link, zerg_link, listening, draining: false, workers }
     }
 
     fn worker(status: &str, loaded: bool, requests: u64) -> Worker {
@@ -202,6 +206,14 @@ mod tests {
     fn a_build_without_a_manifest_is_incomplete() {
         let nothing = Build { manifest: None, ..build(Progress::Complete, (true, true), true, None) };
         assert_eq!(nothing.state(), State::Incomplete);
+    }
+
+    #[test]
+    fn a_build_that_drains_is_not_ready() {
+        let warm = build(Progress::Complete, (true, true), true, Some(vec![worker("idle", true, 1)]));
+        assert_eq!(Build { draining: true, ..warm }.state(), State::Active);
+        let inactive = build(Progress::Complete, (true, false), true, None);
+        assert_eq!(Build { draining: true, ..inactive }.state(), State::Listening);
     }
 
     #[test]

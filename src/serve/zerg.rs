@@ -14,7 +14,8 @@ use crate::error::{Error, Result};
 use crate::model::name::BuildName;
 use crate::model::observed::{State, Worker};
 use crate::site::Site;
-use crate::system::{files, process, wait};
+use crate::system::files::{self, Mode};
+use crate::system::{process, wait};
 
 /// How long a worker may be idle after the master was told to pause before it is told again.
 const PAUSE_REPLY: Duration = Duration::from_secs(1);
@@ -28,6 +29,10 @@ pub fn start(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
     let paths = site.layout.build(name);
     Emperor::Zergs.check(site)?;
     let (log, said_before) = (site.layout.error_log(name), files::length(&site.layout.error_log(name)));
+    if files::exists(&paths.draining()) {
+        // Nobody knows how far a killed drain came, so what it left is replaced.
+        stop(site, name)?;
+    }
     if !files::exists(&paths.zerg_ini()) {
         files::link(Path::new("../../conf/zerg.skel"), &paths.zerg_ini())?;
     }
@@ -94,6 +99,7 @@ pub fn stop(site: &Site, name: BuildName) -> Result<bool> {
     }
     let removed = files::remove(&link)?;
     Emperor::Zergs.wait_gone(site, name)?;
+    files::remove(&site.layout.build(name).draining())?;
     Ok(removed)
 }
 
@@ -101,6 +107,7 @@ pub fn stop(site: &Site, name: BuildName) -> Result<bool> {
 fn drain(site: &Site, name: BuildName) -> Result<()> {
     let paths = site.layout.build(name);
     let patience = site.config.uwsgi.drain_timeout;
+    files::write(&paths.draining(), b"", Mode::Public)?;
     let mut told: Option<Instant> = None;
     let mut quiet = 0;
     let drained = wait::until(&[], patience, || {
@@ -129,6 +136,7 @@ fn drain(site: &Site, name: BuildName) -> Result<()> {
         return Ok(());
     }
     tell(&paths.zerg_fifo(), b"p")?;
+    files::remove(&paths.draining())?;
     let left = stats::workers(&paths.zerg_stats())?.iter().map(|worker| worker.in_request as usize).sum();
     Err(Trouble::NotDrained { name, left, after: patience }.into())
 }

@@ -142,3 +142,21 @@ fn live_and_stage_stay_in_service() {
     }
     assert_eq!([site.status("a")["state"].clone(), site.status("b")["state"].clone()], ["warm", "warm"]);
 }
+
+#[test]
+fn a_deactivate_that_was_killed_can_be_run_again_or_taken_back() {
+    let site = running("\n[uwsgi]\nworkers = 1\n");
+    for verb in ["deactivate", "activate"] {
+        let paused = || site.read("deploy/logs/a.error.log").matches("*** PAUSE").count();
+        let (before, request) = (paused(), slow(&site, "a", 2));
+        let mut killed = site.command(&["deactivate", "a"]).spawn().unwrap();
+        wait_for("uWSGI's pause", || paused() > before);
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        assert_eq!(site.status("a")["state"], "active", "a build that will pause is not ready");
+        assert_eq!(site.json(&[verb, "a"])["changed"], true);
+        answered(request, "a");
+        site.ok(&["activate", "a"]);
+        assert_eq!(get(site.port("a"), "/").0, 200);
+    }
+}
