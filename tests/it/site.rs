@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Site {
     pub dir: PathBuf,
     pub ports: Ports,
+    /// How the tool is called: its path, behind a program that gives it another user or network where a test wants that.
+    pub caller: Vec<String>,
     up: Option<Child>,
 }
 
@@ -45,9 +47,10 @@ impl Site {
     pub fn new(fixture: &str, extra: &str) -> Self {
         let ports = Ports::take();
         let dir = std::env::temp_dir().join(format!("builds-it-{}", ports.base));
+        end_all_in(&dir);
         drop(fs::remove_dir_all(&dir));
         copy(&fixtures().join(fixture), &dir);
-        let site = Self { dir, ports, up: None };
+        let site = Self { dir, ports, caller: vec![env!("CARGO_BIN_EXE_builds").into()], up: None };
         site.configure(extra);
         site.share_stores();
         site
@@ -101,17 +104,6 @@ impl Site {
         }
     }
 
-    /// Ends every process of the site at once, as a power cut does.
-    pub fn kill(&mut self) {
-        while let Some(process) = look::processes_of(self).first() {
-            // It may have ended by itself.
-            let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
-            // Until it is reaped it would be found again.
-            self.up.take_if(|up| up.id() as i32 == process.pid).map(|mut up| up.wait());
-        }
-        self.up.take().map(|mut up| up.wait());
-    }
-
     /// The process id of `builds up`.
     pub fn up_pid(&self) -> i32 {
         self.up.as_ref().unwrap().id() as i32
@@ -119,8 +111,8 @@ impl Site {
 
     /// A command of the tool, ready to run in the site's directory.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_builds"));
-        command.args(args).current_dir(&self.dir).stdin(Stdio::null());
+        let mut command = Command::new(&self.caller[0]);
+        command.args(&self.caller[1..]).args(args).current_dir(&self.dir).stdin(Stdio::null());
         command
     }
 
@@ -230,8 +222,10 @@ impl Drop for Site {
         if std::thread::panicking() {
             eprintln!("--- {} up.log\n{}", self.dir.display(), self.up_log());
         }
-        // An orderly end takes uWSGI seconds, and only tests about it want to see it.
-        self.kill();
+        end_all_in(&self.dir);
+        if let Some(mut up) = self.up.take() {
+            drop(up.wait());
+        }
         drop(fs::remove_dir_all(&self.dir));
     }
 }
@@ -278,6 +272,17 @@ pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "{what} did not happen within {} s", PATIENCE.as_secs());
         std::thread::park_timeout(Duration::from_millis(10));
     }
+}
+
+/// Kills every process whose working directory is `dir` or below: what a site started, and what a killed command left.
+/// A site could end as Ctrl-C ends it, but uWSGI takes some seconds for that, and every test would pay them.
+fn end_all_in(dir: &Path) {
+    let works_there = |pid: &i32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(dir));
+    wait_for("the end of all processes", || {
+        let entries = fs::read_dir("/proc").unwrap().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(works_there);
+        pids.map(|pid| kill(Pid::from_raw(pid), Signal::SIGKILL)).count() == 0
+    });
 }
 
 pub fn fixtures() -> PathBuf {
