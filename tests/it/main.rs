@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
+mod helpers;
 mod load;
 mod look;
 mod site;
 
+mod create;
 mod drain;
 mod first;
+mod source;
 mod swap;

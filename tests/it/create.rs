@@ -1,0 +1,151 @@
+//! `builds create`: what it makes, and how it fails and goes on.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use crate::helpers::{GATE, Gate, listing};
+use crate::site::Site;
+
+#[test]
+fn a_create_makes_the_documented_layout() {
+    let site = Site::up("plain", "");
+    site.ok(&["create", "a", "--tag", "v1.2"]);
+    let link = |path: &str| fs::read_link(site.build("a").join(path)).unwrap().display().to_string();
+    assert_eq!(link("vassal.ini"), "../../conf/vassal.skel");
+    assert_eq!(link("assets/static"), "../../../assets/static/a");
+    assert_eq!(link("assets/media"), "../../../assets/media");
+    for path in ["vassal.ini", "assets/static", "assets/media", "bin/python", "build.ini", "wsgi.py"] {
+        assert!(site.build("a").join(path).exists(), "{path}");
+    }
+    assert!(!site.build("a").join("zerg.ini").exists());
+    assert_eq!(site.read("deploy/builds/a/.DEPLOY_TAG"), "v1.2\n");
+    let root = site.root();
+    let upstream = |name, link| {
+        format!("upstream {name} {{\n    server unix:{}/builds/{link}/run/web.sock;\n}}\n", root.display())
+    };
+    assert_eq!(site.read("deploy/builds/a/live.conf"), upstream("web", "_live"));
+    assert_eq!(site.read("deploy/builds/a/stage.conf"), upstream("webstage", "_stage"));
+    let mode = |path: &str| fs::metadata(site.build("a").join(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("run"), mode("run/env"), mode("run/env/BUILD_NAME")), (0o750, 0o700, 0o600));
+    assert_eq!(fs::read_dir(site.root().join("builds")).unwrap().count(), 1, "nothing but the build");
+    assert!(TcpStream::connect(("127.0.0.1", site.ports.base)).is_ok());
+}
+
+#[test]
+fn the_manifest_tells_what_when_and_from_where() {
+    let site = Site::up("plain", "");
+    let said = site.json(&["create", "a", "--tag", "v1.2"]);
+    let manifest: serde_json::Value = serde_json::from_str(&site.read("deploy/builds/a/build.json")).unwrap();
+    assert_eq!(said["manifest"], manifest);
+    assert_eq!((&manifest["name"], &manifest["state"]), (&"a".into(), &"complete".into()));
+    assert_eq!((&manifest["tag"], &manifest["module"]), (&"v1.2".into(), &"wsgi:application".into()));
+    assert_eq!(manifest["source"], serde_json::json!({"path": site.dir, "commit": null, "ref": null}));
+    let python = site.run(&["run", "a", "--", "python", "-c", "import platform; print(platform.python_version())"]);
+    assert_eq!(manifest["python"], python.out.trim());
+    assert!(manifest["created"].as_u64().unwrap() > 0 && manifest["finished"].as_u64() >= manifest["created"].as_u64());
+    assert!(manifest["bytes"].as_u64().unwrap() > 0, "{manifest}");
+    let steps: Vec<&str> = manifest["steps"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+    assert_eq!(steps, ["source", "overlay", "stamp", "python", "node", "links", "assets", "conf"]);
+}
+
+#[test]
+fn the_emperor_sees_the_build_last() {
+    let site = Site::up("plain", "");
+    site.ok(&["create", "a"]);
+    let changed = |path: &Path| {
+        let data = fs::symlink_metadata(path).unwrap();
+        (data.ctime(), data.ctime_nsec())
+    };
+    let link = changed(&site.build("a").join("vassal.ini"));
+    for path in listing(&site.build("a"), &["run", "vassal.ini"]).keys() {
+        assert!(changed(&site.build("a").join(path)) <= link, "{} is younger than vassal.ini", path.display());
+    }
+}
+
+#[test]
+fn a_complete_build_is_never_made_again() {
+    let site = Site::up("plain", "");
+    site.ok(&["create", "a"]);
+    let before = listing(&site.build("a"), &["run"]);
+    site.write("wsgi.py", "raise SystemExit");
+    let said = site.fails(3, &["create", "a"]);
+    assert!(said.contains("build a exists") && said.contains("builds rm a"), "{said}");
+    assert_eq!(listing(&site.build("a"), &["run"]), before);
+}
+
+#[test]
+fn a_failing_step_explains_itself_and_a_second_create_continues() {
+    let site = Site::up("broken/collectstatic-fails", "");
+    let said = site.fails(1, &["create", "a"]);
+    let log = site.root().join("logs/a.create.log");
+    for part in [
+        "create a stopped at step assets",
+        "no-such-picture.png",
+        &log.display().to_string(),
+        "builds create a continues",
+    ] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    assert!(fs::read_to_string(log).unwrap().contains("no-such-picture.png"));
+    assert!(!site.build("a").join("vassal.ini").exists() && !site.build("a").join("zerg.ini").exists());
+    assert_eq!(site.status("a")["state"], "incomplete");
+    assert!(TcpStream::connect(("127.0.0.1", site.ports.base)).is_err());
+
+    site.write("static/site.css", "body { color: black }\n");
+    site.ok(&["create", "a"]);
+    assert_eq!(site.status("a")["state"], "listening");
+    assert!(site.root().join("assets/static/a/site.css").exists());
+}
+
+#[test]
+fn a_killed_create_is_continued_by_the_same_command() {
+    let site = Site::up("plain", GATE);
+    let gate = Gate::new(&site);
+    let mut create = gate.create("a");
+    create.kill().unwrap();
+    create.wait().unwrap();
+    assert_eq!(site.status("a")["state"], "incomplete");
+    assert!(!site.build("a").join("vassal.ini").exists());
+    gate.open();
+    let said = site.run(&["create", "a"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.err.contains("python   done before"), "{}", said.err);
+    assert_eq!(site.status("a")["state"], "listening");
+}
+
+#[test]
+fn what_has_gone_from_the_source_between_two_tries_is_gone_in_the_build() {
+    let site = Site::up("plain", "\n[assets]\ncommands = [[\"test\", \"-e\", \"../../go\"]]\n");
+    site.write("old/module.py", "");
+    site.write("kept/module.py", "");
+    site.fails(1, &["create", "a"]);
+    assert!(site.build("a").join("old/module.py").exists());
+    fs::remove_dir_all(site.dir.join("old")).unwrap();
+    site.write("deploy/go", "");
+    site.ok(&["create", "a"]);
+    assert!(!site.build("a").join("old").exists());
+    assert!(site.build("a").join("kept/module.py").exists());
+}
+
+#[test]
+fn without_uwsgi_nothing_is_begun() {
+    let site = Site::new("plain", "");
+    let said = site.fails(1, &["create", "a"]);
+    assert!(said.contains("the vassals' emperor does not answer") && said.contains("builds up"), "{said}");
+    assert!(!site.build("a").exists());
+    assert_eq!(site.ok(&["find-free"]), "a\n");
+}
+
+#[test]
+fn a_port_that_another_program_has_is_named() {
+    let site = Site::up("plain", "");
+    let other = TcpListener::bind(("127.0.0.1", site.ports.base)).unwrap();
+    let said = site.fails(1, &["create", "a"]);
+    assert!(said.contains(&format!("port {} of build a is taken", site.ports.base)), "{said}");
+    assert!(!site.build("a").join("vassal.ini").exists());
+    assert_eq!(site.status("a")["state"], "incomplete");
+    drop(other);
+    site.ok(&["create", "a"]);
+}
