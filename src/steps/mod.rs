@@ -10,7 +10,7 @@ pub mod source;
 mod stamp;
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use nix::unistd::syncfs;
@@ -24,6 +24,7 @@ use crate::model::tag::Tag;
 use crate::serve::vassal;
 use crate::site::Site;
 use crate::system::process::Run;
+use crate::system::tree::Selection;
 use crate::system::{files, tree};
 
 /// A build that is being made.
@@ -154,6 +155,32 @@ impl<'a> Making<'a> {
     /// Runs a program of the host in the build's directory, without the build's environment.
     fn tool(&self, run: Run) -> Result<()> {
         Ok(run.directory(self.paths.dir()).logged(&self.log)?)
+    }
+}
+
+/// Places in a build that uWSGI, nginx and `builds` act on, whatever lies there.
+const OWN: [&str; 9] = [
+    "assets/media",
+    "assets/static",
+    "build.ini",
+    "build.json",
+    "live.conf",
+    "run",
+    "stage.conf",
+    "vassal.ini",
+    "zerg.ini",
+];
+
+/// Checks, before anything is copied, that nothing will take a place that is the build's own: a `vassal.ini` among
+/// the files would start half a build.
+fn refuse_own_names(selection: &Selection, origin: &str) -> Result<()> {
+    match OWN.iter().find(|name| selection.contains(Path::new(name))) {
+        None => Ok(()),
+        Some(name) => Err(Error::Unmet {
+            problem: format!("the {origin} has {name} of its own"),
+            cause: "a build needs the name".into(),
+            next: format!("move it to another place in the {origin}"),
+        }),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Making, Note};
+use super::{Making, Note, refuse_own_names};
 use crate::error::{Error, Result};
 use crate::site::Site;
 use crate::system::tree::{self, Excludes, Selection};
@@ -11,7 +11,9 @@ pub fn run(making: &mut Making) -> Result<Note> {
     let Some(overlay) = &making.site.config.site.overlay else {
         return Ok(None);
     };
-    let copied = tree::copy(overlay, &select(making.site, overlay)?, making.paths.dir(), &mut |_| {})?;
+    let selection = select(making.site, overlay)?;
+    refuse_own_names(&selection, "overlay")?;
+    let copied = tree::copy(overlay, &selection, making.paths.dir(), &mut |_| {})?;
     making.changed |= copied.changed > 0;
     Ok(Some(format!("{} files, {} copied", copied.files, copied.changed)))
 }

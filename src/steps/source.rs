@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::{Making, Note};
+use super::{Making, Note, refuse_own_names};
 use crate::error::{Error, Result};
 use crate::model::tag::Tag;
 use crate::site::Site;
@@ -52,6 +52,8 @@ fn commit(making: &mut Making, source: &Path, reference: &str) -> Result<String>
         });
     }
     let commit = git::commit(source, Some(reference))?;
+    let files = git::files_in(source, &commit)?;
+    refuse_own_names(&tree::listed(source, files, &Excludes::default(), &[])?, "source")?;
     describe(making, source, Some(&commit));
     let exported = git::export(source, &commit, making.paths.dir())?;
     let note = format!("{} files of {}", exported.len(), &commit[..12.min(commit.len())]);
@@ -68,6 +70,7 @@ fn as_it_is(making: &mut Making, source: &Path) -> Result<String> {
         describe(making, source, None);
     }
     let selection = select(making.site, source)?;
+    refuse_own_names(&selection, "source")?;
     if let Some(before) = before(making) {
         making.changed |= tree::remove_gone(making.paths.dir(), &before, &selection)? > 0;
     }

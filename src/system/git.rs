@@ -19,7 +19,7 @@ use std::{fmt, fs, io};
 use super::tree::TreeError;
 use command::git;
 
-pub use export::export;
+pub use export::{export, files_in};
 pub use stamp::stamp;
 
 /// Why git did not do what was asked.

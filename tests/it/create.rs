@@ -149,3 +149,20 @@ fn a_port_that_another_program_has_is_named() {
     drop(other);
     site.ok(&["create", "a"]);
 }
+
+#[test]
+fn names_that_a_build_needs_for_itself_are_refused_in_a_source() {
+    let site = Site::up("plain", "");
+    for own in ["assets/static/site.css", "vassal.ini", "zerg.ini", "build.json", "run/notes.txt"] {
+        site.write(own, "mine");
+        let said = site.fails(1, &["create", "a"]);
+        let name = own.trim_end_matches("/site.css").trim_end_matches("/notes.txt");
+        assert!(said.contains(&format!("the source has {name} of its own")), "{own}: {said}");
+        assert!(said.contains("move it within the source"), "{own}: {said}");
+        assert_eq!(site.status("a")["state"], "incomplete");
+        assert!(!site.build("a").join("vassal.ini").exists(), "{own}");
+        let top = site.dir.join(own.split('/').next().unwrap());
+        if top.is_dir() { fs::remove_dir_all(top) } else { fs::remove_file(top) }.unwrap();
+    }
+    site.ok(&["create", "a"]);
+}

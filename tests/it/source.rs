@@ -82,6 +82,17 @@ fn what_is_no_commit_is_refused() {
 }
 
 #[test]
+fn names_that_a_build_needs_are_refused_in_a_commit() {
+    let site = tracked("");
+    site.write("zerg.ini", "[uwsgi]\n");
+    commit(&site.dir, "second");
+    fs::remove_file(site.dir.join("zerg.ini")).unwrap();
+    let said = site.fails(1, &["create", "a", "--ref", "HEAD"]);
+    assert!(said.contains("the source has zerg.ini of its own"), "{said}");
+    assert!(!site.build("a").join("zerg.ini").exists());
+}
+
+#[test]
 fn a_source_may_be_a_directory_of_a_repository() {
     let site = Site::up("plain", "source = \"app\"\n");
     site.write("app/wsgi.py", "inner = True\n");

@@ -44,6 +44,15 @@ pub fn export(source: &Path, revision: &str, target: &Path) -> Result<Vec<PathBu
     Ok(files)
 }
 
+/// The files that `source` has in the commit `revision`, relative to `source`.
+///
+/// # Errors
+/// Like [`export`].
+pub fn files_in(source: &Path, revision: &str) -> Result<Vec<PathBuf>, GitError> {
+    let hash = commit(source, Some(revision))?;
+    files(source, revision, &tree(source, &hash)?)
+}
+
 /// The object name of the directory that `source` is in the commit `hash`.
 fn tree(source: &Path, hash: &str) -> Result<OsString, GitError> {
     let mut name = OsString::from(format!("{hash}:"));
