@@ -14,8 +14,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::look;
-
 /// The longest wait for anything. Nothing comes near it unless something is broken.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -281,7 +279,8 @@ fn end_all_in(dir: &Path) {
     wait_for("the end of all processes", || {
         let entries = fs::read_dir("/proc").unwrap().flatten();
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(works_there);
-        pids.map(|pid| kill(Pid::from_raw(pid), Signal::SIGKILL)).count() == 0
+        let killed: Vec<_> = pids.map(|pid| kill(Pid::from_raw(pid), Signal::SIGKILL)).collect();
+        killed.is_empty()
     });
 }
 
