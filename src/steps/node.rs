@@ -14,7 +14,8 @@ pub fn run(making: &mut Making) -> Result<Note> {
         .args([verb, "--offline", "--no-audit", "--no-fund", "--no-update-notifier", "--prefix"])
         .arg(&directory)
         .arg("--cache")
-        .arg(making.site.layout.npm_store());
+        .arg(making.site.layout.npm_store())
+        .hint("builds wheels fetches what the npm store lacks");
     making.tool(install)?;
     Ok(Some(format!("npm {verb}")))
 }

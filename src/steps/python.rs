@@ -81,7 +81,10 @@ fn install(making: &Making, requirements: &[PathBuf]) -> Result<()> {
             .arg(making.paths.python())
             .args(["install", "--no-cache-dir", "--root-user-action", "ignore"]),
     };
-    let install = install.args(["--no-index", "--find-links"]).arg(layout.wheelhouse());
+    let install = install
+        .args(["--no-index", "--find-links"])
+        .arg(layout.wheelhouse())
+        .hint("builds wheels fetches what the wheelhouse lacks");
     making.tool(requirements.iter().fold(install, |install, file| install.arg("-r").arg(file)))
 }
 

@@ -28,6 +28,7 @@ pub struct Run {
     variables: Vec<(OsString, OsString)>,
     without: Vec<OsString>,
     patience: Duration,
+    hint: Option<&'static str>,
 }
 
 /// A program that did not do its work.
@@ -41,6 +42,8 @@ pub struct CommandError {
     pub tail: String,
     /// Where the rest of its output is.
     pub log: Option<PathBuf>,
+    /// What most likely helps.
+    pub hint: Option<&'static str>,
 }
 
 /// How a failed program ended.
@@ -63,6 +66,7 @@ impl Run {
             variables: Vec::new(),
             without: Vec::new(),
             patience: Duration::from_secs(30 * 60),
+            hint: None,
         }
     }
 
@@ -105,6 +109,12 @@ impl Run {
     /// How long it may take.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// What most likely helps where it fails.
+    pub fn hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
         self
     }
 
@@ -204,7 +214,7 @@ impl Run {
 
     fn error(&self, outcome: Outcome, tail: String, log: Option<&Path>) -> CommandError {
         let command = self.argv.iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
-        CommandError { command, outcome, tail, log: log.map(Path::to_owned) }
+        CommandError { command, outcome, tail, log: log.map(Path::to_owned), hint: self.hint }
     }
 }
 
@@ -240,9 +250,10 @@ impl CommandError {
 
     /// What to do.
     pub fn next(&self) -> String {
+        let hint = self.hint.unwrap_or("mend the cause");
         match (&self.outcome, &self.log) {
             (Outcome::NotStarted(_), _) => "builds doctor names what is missing and how to install it".into(),
-            (_, Some(log)) => format!("mend the cause; all of the output is in {}", log.display()),
+            (_, Some(log)) => format!("{hint}; all of the output is in {}", log.display()),
             (_, None) => "mend the cause and run the command again".into(),
         }
     }
