@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -90,4 +91,43 @@ fn seen(path: &Path) -> String {
         _ => String::new(),
     };
     format!("{:o} {}.{:09} {content}", data.permissions().mode(), data.mtime(), data.mtime_nsec())
+}
+
+/// Gives a site a copy of a store, which it may then change.
+pub fn own_store(site: &Site, store: &str) {
+    let path = site.root().join("deps").join(store);
+    let shared = fs::read_link(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    shell(Command::new("cp").arg("-a").arg(shared).arg(path));
+}
+
+/// A network of loopback alone, for as long as this lives.
+pub struct Loopback(Child);
+
+impl Loopback {
+    /// `None` where this user may make no network.
+    pub fn new() -> Option<Self> {
+        let script = "ip link set lo up && echo up && exec cat";
+        let mut command = Command::new("unshare");
+        command.args(["--net", "sh", "-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut keeper = command.spawn().ok()?;
+        let mut said = [0; 3];
+        let up = keeper.stdout.as_mut()?.read_exact(&mut said);
+        // Dropped on failure too, so that nothing is left behind.
+        let network = Self(keeper);
+        up.ok().filter(|()| &said == b"up\n").map(|()| network)
+    }
+
+    /// What goes before a command line that shall run in it.
+    pub fn caller(&self) -> Vec<String> {
+        let pid = self.0.id().to_string();
+        ["nsenter", "--target", &pid, "--net", "--"].map(str::to_owned).to_vec()
+    }
+}
+
+impl Drop for Loopback {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }

@@ -10,5 +10,6 @@ mod site;
 mod create;
 mod drain;
 mod first;
+mod packages;
 mod source;
 mod swap;

@@ -1,7 +1,6 @@
 //! A site of a test's own: directory, ports, sockets and processes, gone when the test ends.
 
 use std::fs::{self, File, OpenOptions};
-use std::net::TcpStream;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -81,16 +80,17 @@ impl Site {
         self.write("builds.toml", &format!("[site]\nname = \"it\"\nbase_port = {base}\n{own}\n{sections}\n"));
     }
 
-    /// Runs `builds up` and waits until both emperors and nginx answer.
+    /// Runs `builds up` and waits until both emperors answer, and nginx has its sockets, after which it writes its pid.
     pub fn start(&mut self) {
         let log = OpenOptions::new().create(true).append(true).open(self.dir.join("up.log")).unwrap();
+        let nginx = self.root().join("run/nginx.pid");
+        drop(fs::remove_file(&nginx));
         let child =
             self.command(&["up"]).stdout(log.try_clone().unwrap()).stderr(log).process_group(0).spawn().unwrap();
         self.up = Some(child);
         wait_for("builds up", || {
             let emperors = ["vassals", "zergs"].map(|name| self.root().join(format!("run/{name}.stats")));
-            emperors.iter().all(|socket| std::os::unix::net::UnixStream::connect(socket).is_ok())
-                && TcpStream::connect(("127.0.0.1", self.live_port())).is_ok()
+            emperors.iter().all(|socket| std::os::unix::net::UnixStream::connect(socket).is_ok()) && nginx.exists()
         });
     }
 
