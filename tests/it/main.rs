@@ -10,6 +10,7 @@ mod site;
 mod create;
 mod drain;
 mod first;
+mod names;
 mod packages;
 mod source;
 mod swap;
