@@ -28,6 +28,8 @@ pub enum Error {
     NotAPort(String),
     /// No `builds.toml` here or above.
     NoConfig(PathBuf),
+    /// `--config` names a file that is not there.
+    NoSuchConfig(PathBuf),
     /// A `builds.toml` that cannot be used.
     Config(Box<ConfigError>),
     /// A file that `builds.toml` names and that is not there.
@@ -127,7 +129,7 @@ impl Error {
     pub fn code(&self) -> u8 {
         match self {
             Self::Name(_) | Self::Tag(_) | Self::NotAPort(_) | Self::NoConfig(_) | Self::Config(_) => 2,
-            Self::Absent { .. } => 2,
+            Self::NoSuchConfig(_) | Self::Absent { .. } => 2,
             Self::Refused(refusal) if refusal.is_usage() => 2,
             Self::Refused(_) | Self::BadLink { .. } => 3,
             Self::Locked(_) => 4,
@@ -145,6 +147,7 @@ impl Error {
             Self::Tag(bad) => bad.to_string(),
             Self::NotAPort(given) => format!("{given:?} is neither a build name nor a build's port"),
             Self::NoConfig(from) => format!("there is no builds.toml in {} or above it", from.display()),
+            Self::NoSuchConfig(file) => format!("{} does not exist", file.display()),
             Self::Config(error) => error.what(),
             Self::Absent { place, path } => format!("{place} = {:?}", path.display()),
             Self::Refused(refusal) => refusal.to_string(),
@@ -171,6 +174,7 @@ impl Error {
             }
             Self::NotAPort(_) => "a build's port is site.base_port plus ten times its number".into(),
             Self::NoConfig(_) => "every site is described by one".into(),
+            Self::NoSuchConfig(_) => "--config names it".into(),
             Self::Config(error) => error.cause(),
             Self::Absent { .. } => "there is no such file or directory".into(),
             Self::Refused(refusal) => refusal.cause(),
@@ -195,6 +199,9 @@ impl Error {
             Self::NotAPort(_) => "builds list shows names and ports".into(),
             Self::NoConfig(_) => {
                 "builds init writes one for the project in this directory; or give --config FILE".into()
+            }
+            Self::NoSuchConfig(_) => {
+                "give the path of a builds.toml, or go to its directory and leave --config out".into()
             }
             Self::Config(error) => error.next(),
             Self::Absent { .. } => "write the path of one that exists, relative to builds.toml, or make it".into(),

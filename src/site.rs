@@ -45,7 +45,10 @@ impl Site {
             Some(file) => std::path::absolute(file).map_err(Error::io("find", file))?,
             None => find_config(&working_directory()?)?,
         };
-        let text = fs::read_to_string(&file).map_err(Error::io("read", &file))?;
+        let text = fs::read_to_string(&file).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Error::NoSuchConfig(file.clone()),
+            _ => Error::io("read", &file)(error),
+        })?;
         let config = config::parse(&text, &file)?;
         let layout = Layout::new(&config.site.root);
         let mut hasher = DefaultHasher::new();
