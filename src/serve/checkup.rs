@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::emperor::Emperor;
-use super::{conf, nginx};
+use super::{Trouble, conf, nginx};
 use crate::error::Error;
 use crate::model::config::{Installer, Upstream};
 use crate::model::observed::State;
@@ -125,6 +125,7 @@ fn emperors(site: &Site) -> Vec<Finding> {
 
 fn proxy(site: &Site) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let socket = site.config.nginx.upstream == Upstream::Socket;
     match nginx::find(site).and_then(|nginx| nginx.test().map(|()| nginx)) {
         Ok(nginx) if nginx.serves().is_ok_and(|serves| !serves) => {
             let file = site.layout.conf().join("site.conf");
@@ -137,9 +138,13 @@ fn proxy(site: &Site) -> Vec<Finding> {
             ));
         }
         Ok(_) => {}
+        // In socket mode nobody but root ever has to test or reload it.
+        Err(Trouble::BadNginxConf(error)) if socket && error.tail.contains("Permission denied") => {
+            findings.push(notice("this user may not test the host's nginx", "sudo nginx -t"));
+        }
         Err(trouble) => findings.push(failed(&trouble.into())),
     }
-    if site.config.nginx.upstream == Upstream::Port {
+    if !socket {
         findings.push(notice(
             "nginx.upstream is \"port\": a swap reloads nginx, which can break idle keep-alive connections",
             "set upstream = \"socket\" in builds.toml, remove conf/pass.conf and run builds init",

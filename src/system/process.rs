@@ -186,6 +186,7 @@ impl Run {
         for key in &self.without {
             command.env_remove(key);
         }
+        command.env("PATH", with_sbin(std::env::var_os("PATH").unwrap_or_default()));
         command.envs(self.variables.iter().map(|(key, value)| (key, value)));
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
@@ -216,6 +217,14 @@ impl Run {
         let command = self.argv.iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
         CommandError { command, outcome, tail, log: log.map(Path::to_owned), hint: self.hint }
     }
+}
+
+/// A search path on which nginx is found: distributions keep it where an ordinary user's path does not lead.
+fn with_sbin(path: OsString) -> OsString {
+    let sbin = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    let mut directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    directories.extend(sbin.into_iter().filter(|one| !std::env::split_paths(&path).any(|other| other == *one)));
+    std::env::join_paths(directories).unwrap_or(path)
 }
 
 impl Outcome {
@@ -310,6 +319,11 @@ mod tests {
         let error =
             Run::new("tail").args(["-f", "/dev/null"]).patience(Duration::from_millis(50)).output().unwrap_err();
         assert!(matches!(error.outcome, Outcome::TimedOut(_)), "{error:?}");
+    }
+
+    #[test]
+    fn system_programs_are_found_on_an_ordinary_users_path() {
+        assert_eq!(with_sbin("/usr/bin:/sbin".into()), "/usr/bin:/sbin:/usr/local/sbin:/usr/sbin");
     }
 
     #[test]
