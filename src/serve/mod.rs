@@ -3,6 +3,7 @@
 pub mod checkup;
 pub mod conf;
 pub mod emperor;
+mod import;
 pub mod names;
 pub mod nginx;
 pub mod stats;

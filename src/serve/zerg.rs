@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::libc::O_NONBLOCK;
 
 use super::emperor::Emperor;
-use super::{Trouble, stats};
+use super::{Trouble, import, stats};
 use crate::error::{Error, Result};
 use crate::model::name::BuildName;
 use crate::model::observed::{State, Worker};
@@ -49,23 +49,25 @@ pub fn start(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
         let ready = build.state() >= State::Ready;
         Ok::<_, Error>(build.workers.filter(|_| ready).map(Start::Ready))
     });
-    let problem = match end {
+    let (died, problem) = match end {
         Ok(Some(Start::Ready(workers))) => return Ok(workers),
-        Ok(Some(Start::Died)) => "the application does not load".to_owned(),
-        Ok(None) => format!("its workers did not load the application within {} s", patience.as_secs()),
+        Ok(Some(Start::Died)) => (true, "the application does not load".to_owned()),
+        Ok(None) => (false, format!("its workers did not load the application within {} s", patience.as_secs())),
         Err(error) => {
             give_up(site, name)?;
             return Err(error);
         }
     };
     give_up(site, name)?;
+    let logged = || match evidence(&process::tail_of(&log, said_before)) {
+        silence if silence.is_empty() => "it said nothing; see the output of the emperor, or of builds up".into(),
+        said => said,
+    };
+    let manifest = if died { site.manifest(name)? } else { None };
     Err(Error::Unhealthy {
         name,
         problem,
-        evidence: match evidence(&process::tail_of(&log, said_before)) {
-            silence if silence.is_empty() => "it said nothing; see the output of the emperor, or of builds up".into(),
-            said => said,
-        },
+        evidence: manifest.and_then(|manifest| import::traceback(site, &manifest)).unwrap_or_else(logged),
         next: format!("mend it in the source and create a new build; the whole log is {}", log.display()),
     })
 }
@@ -151,21 +153,20 @@ fn tell(fifo: &Path, command: &[u8]) -> Result<()> {
         .map_err(Error::io("write to", fifo))
 }
 
-/// The last traceback of a log, or its end where there is none.
+/// The last traceback of a log that tells why, or the log where there is none. When a worker fails, the master interrupts
+/// the others, and their tracebacks come later and only tell that.
 fn evidence(log: &str) -> String {
     const START: &str = "Traceback (most recent call last)";
-    let Some(start) = log.rfind(START) else {
-        return log.to_owned();
-    };
-    let mut shown = Vec::new();
-    for line in log[start..].lines() {
-        shown.push(line);
-        // The first line that is not indented, after the heading, is the exception itself.
-        if shown.len() > 1 && !line.starts_with(' ') {
-            break;
-        }
-    }
-    shown.join("\n")
+    let starts = || log.match_indices(START).map(|(start, _)| traceback(&log[start..]));
+    let telling = starts().filter(|traceback| !traceback.ends_with("KeyboardInterrupt")).last();
+    telling.or_else(|| starts().last()).unwrap_or_else(|| log.to_owned())
+}
+
+/// The traceback at the start of a log.
+fn traceback(log: &str) -> String {
+    // After the heading, the first line that is not indented is the exception itself.
+    let exception = log.lines().skip(1).position(|line| !line.starts_with(' '));
+    log.lines().take(exception.map_or(usize::MAX, |at| at + 2)).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -180,5 +181,8 @@ mod tests {
                         ModuleNotFoundError: No module named 'x'";
         assert_eq!(evidence(log), expected);
         assert_eq!(evidence("no python here"), "no python here");
+        let interrupted = "Traceback (most recent call last):\n  File \"wsgi.py\"\nKeyboardInterrupt";
+        assert_eq!(evidence(&format!("{log}\n{interrupted}\nGAME OVER")), expected);
+        assert_eq!(evidence(interrupted), interrupted);
     }
 }

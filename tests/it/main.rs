@@ -7,6 +7,7 @@ mod load;
 mod look;
 mod site;
 
+mod activate;
 mod config;
 mod create;
 mod drain;

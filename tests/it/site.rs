@@ -102,6 +102,14 @@ impl Site {
         }
     }
 
+    /// Ends every process of the site at once, as a power cut does.
+    pub fn kill(&mut self) {
+        end_all_in(&self.dir);
+        if let Some(mut up) = self.up.take() {
+            drop(up.wait());
+        }
+    }
+
     /// The process id of `builds up`.
     pub fn up_pid(&self) -> i32 {
         self.up.as_ref().unwrap().id() as i32
@@ -220,10 +228,7 @@ impl Drop for Site {
         if std::thread::panicking() {
             eprintln!("--- {} up.log\n{}", self.dir.display(), self.up_log());
         }
-        end_all_in(&self.dir);
-        if let Some(mut up) = self.up.take() {
-            drop(up.wait());
-        }
+        self.kill();
         drop(fs::remove_dir_all(&self.dir));
     }
 }
