@@ -18,7 +18,10 @@ use clap::Parser;
 use crate::commands::Cli;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return report::usage(&answer),
+    };
     report::start_log(cli.common.quiet, cli.common.verbose);
     let result = commands::run(&cli);
     report::finish(cli.command.name(), cli.common.json, result)

@@ -84,6 +84,30 @@ pub fn finish(command: &str, json: bool, result: Result<Done>) -> ExitCode {
     }
 }
 
+/// Says what clap answers to a command line: what is wrong with it, or the help that was asked for.
+pub fn usage(answer: &clap::Error) -> ExitCode {
+    drop(answer.print());
+    // Nothing was parsed, so the words themselves must tell; those after -- are not ours.
+    let words = || std::env::args_os().skip(1).take_while(|word| word != "--");
+    if answer.use_stderr() && words().any(|word| word == "--json") {
+        let command = words().filter_map(|word| word.into_string().ok()).find(|word| !word.starts_with('-'));
+        let text = answer.to_string();
+        let (what, usage) = text.trim().split_once("\n\n").unwrap_or((text.trim(), ""));
+        let document = json!({
+            "command": command,
+            "changed": false,
+            "error": {
+                "code": answer.exit_code(),
+                "what": what.trim_start_matches("error: "),
+                "why": usage,
+                "next": "builds --help",
+            },
+        });
+        drop(say(&document.to_string()));
+    }
+    ExitCode::from(u8::try_from(answer.exit_code()).unwrap_or(2))
+}
+
 fn say(text: &str) -> io::Result<()> {
     if text.is_empty() {
         return Ok(());
