@@ -51,6 +51,8 @@ pub struct Worker {
     pub accepting: bool,
     /// Whether the application has loaded in it.
     pub loaded: bool,
+    /// How often uWSGI has started it, the first time included.
+    pub spawns: u32,
     /// Requests that it has answered since it was spawned.
     pub requests: u64,
     /// Requests that ended in an exception.

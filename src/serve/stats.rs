@@ -21,6 +21,7 @@ struct WorkerStats {
     pid: i32,
     status: String,
     accepting: u8,
+    respawn_count: u32,
     requests: u64,
     exceptions: u64,
     rss: u64,
@@ -66,6 +67,7 @@ impl From<WorkerStats> for Worker {
             pid: stats.pid,
             accepting: stats.accepting == 1,
             loaded: !stats.apps.is_empty(),
+            spawns: stats.respawn_count,
             requests: stats.requests,
             exceptions: stats.exceptions,
             in_request: stats.cores.iter().map(|core| core.in_request).sum(),
@@ -81,8 +83,8 @@ mod tests {
 
     #[test]
     fn a_workers_stats_are_understood() {
-        let text = r#"{"version": "2.0.21", "workers": [{"id": 1, "pid": 9, "accepting": 1, "requests": 2,
-            "exceptions": 1, "status": "busy", "rss": 13086720, "apps": [{"id": 0}],
+        let text = r#"{"version": "2.0.21", "workers": [{"id": 1, "pid": 9, "accepting": 1, "respawn_count": 1,
+            "requests": 2, "exceptions": 1, "status": "busy", "rss": 13086720, "apps": [{"id": 0}],
             "cores": [{"in_request": 1, "vars": ["COOKIE=secret"]}, {"in_request": 1}]}]}"#;
         let stats: ZergStats = serde_json::from_str(text).unwrap();
         let worker = Worker::from(stats.workers.into_iter().next().unwrap());
@@ -92,6 +94,7 @@ mod tests {
             status: "busy".into(),
             accepting: true,
             loaded: true,
+            spawns: 1,
             requests: 2,
             exceptions: 1,
             in_request: 2,

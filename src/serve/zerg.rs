@@ -20,6 +20,9 @@ use crate::system::{process, wait};
 /// How long a worker may be idle after the master was told to pause before it is told again.
 const PAUSE_REPLY: Duration = Duration::from_secs(1);
 
+/// The start of a worker that is one too many while none has loaded.
+const DEATHS: u32 = 3;
+
 /// Starts a build's workers and returns them when all have loaded the application.
 ///
 /// # Errors
@@ -33,7 +36,8 @@ pub fn start(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
         // Nobody knows how far a killed drain came, so what it left is replaced.
         stop(site, name)?;
     }
-    if !files::exists(&paths.zerg_ini()) {
+    let fresh = !files::exists(&paths.zerg_ini());
+    if fresh {
         files::link(Path::new("../../conf/zerg.skel"), &paths.zerg_ini())?;
     }
     let patience = site.config.uwsgi.start_timeout;
@@ -46,6 +50,9 @@ pub fn start(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
         }
         first_master = master;
         let build = site.observe(name)?;
+        if fresh && build.workers.as_deref().is_some_and(die_while_loading) {
+            return Ok(Some(Start::Died));
+        }
         let ready = build.state() >= State::Ready;
         Ok::<_, Error>(build.workers.filter(|_| ready).map(Start::Ready))
     });
@@ -79,6 +86,12 @@ fn give_up(site: &Site, name: BuildName) -> Result<()> {
         Emperor::Zergs.wait_gone(site, name)?;
     }
     Ok(())
+}
+
+/// Whether workers end again and again before one has loaded the application, by `sys.exit` for one. uWSGI gives up only
+/// after exceptions.
+fn die_while_loading(workers: &[Worker]) -> bool {
+    workers.iter().all(|worker| !worker.loaded) && workers.iter().any(|worker| worker.spawns >= DEATHS)
 }
 
 /// How a start ends.

@@ -12,6 +12,7 @@ mod config;
 mod create;
 mod drain;
 mod first;
+mod loading;
 mod names;
 mod packages;
 mod source;
