@@ -14,6 +14,7 @@ mod drain;
 mod first;
 mod loading;
 mod names;
+mod output;
 mod packages;
 mod source;
 mod swap;
