@@ -16,5 +16,6 @@ mod loading;
 mod names;
 mod output;
 mod packages;
+mod rm_archive;
 mod source;
 mod swap;
