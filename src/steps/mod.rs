@@ -99,7 +99,8 @@ impl<'a> Making<'a> {
             Some(old) if old.source.reference.is_some() || wish.reference.is_some() => tree::remove_all(paths.dir())?,
             Some(old) => {
                 changed = old.inputs != manifest.inputs || wish.tag.as_ref().is_some_and(|tag| *tag != old.tag);
-                manifest = Manifest { source: manifest.source, inputs: manifest.inputs, ..old };
+                let steps = if changed { Vec::new() } else { old.steps };
+                manifest = Manifest { source: manifest.source, inputs: manifest.inputs, steps, ..old };
             }
             None => {}
         }
@@ -114,21 +115,37 @@ impl<'a> Making<'a> {
     }
 
     fn take(&mut self, step: &Step) -> Result<()> {
-        let done = self.manifest.steps.iter().position(|record| record.name == step.name);
-        if done.is_some() && !step.always && !self.changed {
+        let done = self.manifest.steps.iter().any(|record| record.name == step.name);
+        if done && !step.always && !self.changed {
             tracing::info!("{:<8} done before", step.name);
             return Ok(());
         }
         let began = Instant::now();
+        let later = self.forget_from(step)?;
         let note = (step.work)(self)?;
         let seconds = began.elapsed().as_secs_f64();
-        self.manifest.steps.retain(|record| record.name != step.name);
         self.manifest.steps.push(StepRecord { name: step.name.into(), seconds });
+        if !self.changed {
+            self.manifest.steps.extend(later);
+        }
         self.site.write_manifest(&self.manifest)?;
         if let Some(note) = note {
             tracing::info!("{:<8} {note} ({seconds:.2} s)", step.name);
         }
         Ok(())
+    }
+
+    /// Takes the records of a step and of all after it out of the manifest, and returns those after it. Only the end of
+    /// the step tells whether they still hold, so a kill or a failure on the way must not leave them there.
+    fn forget_from(&mut self, step: &Step) -> Result<Vec<StepRecord>> {
+        let earlier: Vec<&str> = STEPS.iter().map(|step| step.name).take_while(|&name| name != step.name).collect();
+        let records = std::mem::take(&mut self.manifest.steps).into_iter();
+        let (earlier, rest): (Vec<_>, Vec<_>) = records.partition(|record| earlier.contains(&record.name.as_str()));
+        self.manifest.steps = earlier;
+        if !rest.is_empty() {
+            self.site.write_manifest(&self.manifest)?;
+        }
+        Ok(rest.into_iter().filter(|record| record.name != step.name).collect())
     }
 
     /// Declares the build complete, and lets the emperor see it as the very last thing.

@@ -130,6 +130,21 @@ fn what_has_gone_from_the_source_between_two_tries_is_gone_in_the_build() {
 }
 
 #[test]
+fn a_step_that_failed_after_the_source_changed_never_passes_for_done() {
+    let site = Site::up("plain", "\n[assets]\ncommands = [[\"test\", \"-e\", \"../../go\"]]\n");
+    let said = site.fails(1, &["create", "a"]);
+    assert!(said.contains("stopped at step assets"), "{said}");
+    site.write("requirements.txt", "no-such-package==1\n");
+    for _ in 0..2 {
+        let said = site.fails(1, &["create", "a"]);
+        assert!(said.contains("stopped at step python"), "{said}");
+    }
+    site.write("requirements.txt", "# none\n");
+    site.write("deploy/go", "");
+    site.ok(&["create", "a"]);
+}
+
+#[test]
 fn without_uwsgi_nothing_is_begun() {
     let site = Site::new("plain", "");
     let said = site.fails(1, &["create", "a"]);
