@@ -178,6 +178,7 @@ impl Run {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.argv[0]);
         command.args(&self.argv[1..]);
+        tracing::debug!("run      {}", self.line());
         for (key, _) in std::env::vars_os() {
             if FOREIGN.iter().any(|prefix| key.to_string_lossy().starts_with(prefix)) {
                 command.env_remove(key);
@@ -213,8 +214,13 @@ impl Run {
         self.error(Outcome::NotStarted(error), String::new(), None)
     }
 
+    /// What an operator would type, so to speak.
+    fn line(&self) -> String {
+        self.argv.iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    }
+
     fn error(&self, outcome: Outcome, tail: String, log: Option<&Path>) -> CommandError {
-        let command = self.argv.iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
+        let command = self.line();
         CommandError { command, outcome, tail, log: log.map(Path::to_owned), hint: self.hint }
     }
 }
