@@ -49,6 +49,7 @@ pub struct Cli {
 
 /// What every command takes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Common {
     /// The site's configuration [default: builds.toml here or in a parent directory]
     #[arg(long, global = true, value_name = "FILE")]
@@ -59,7 +60,7 @@ pub struct Common {
     /// Only warnings and errors on standard error
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// More on standard error
+    /// On standard error, also the programs that are run
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
     /// How long to wait for a lock that another command holds
