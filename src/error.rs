@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::model::config::ConfigError;
-use crate::model::name::{BadName, BuildName};
+use crate::model::name::{BadName, BuildName, BuildRef};
 use crate::model::rules::Refusal;
 use crate::model::tag::BadTag;
 use crate::serve::Trouble;
@@ -168,6 +168,9 @@ impl Error {
     /// Why it failed.
     pub fn cause(&self) -> String {
         match self {
+            Self::Name(bad) if bad.given.parse::<BuildRef>().is_ok() => {
+                "this command takes the name itself, not what it is used as".into()
+            }
             Self::Name(_) => "a build is named by one to six letters a to z, or as live or stage".into(),
             Self::Tag(_) => {
                 "a tag has up to 100 letters, digits and . _ + - /, and starts with a letter or digit".into()
@@ -196,7 +199,7 @@ impl Error {
         match self {
             Self::Name(_) => "builds list shows the builds, builds find-free the next free name".into(),
             Self::Tag(_) => "builds create NAME --tag v1.2".into(),
-            Self::NotAPort(_) => "builds list shows names and ports".into(),
+            Self::NotAPort(_) => "builds status shows names and ports".into(),
             Self::NoConfig(_) => {
                 "builds init writes one for the project in this directory; or give --config FILE".into()
             }
@@ -242,9 +245,10 @@ impl LinkFault {
     }
 }
 
-/// Two texts as one: `what: cause`, or either alone.
+/// Two texts as one: `what: cause`, what a program said below what failed, or either alone.
 fn join(what: &str, cause: &str) -> String {
-    if cause.is_empty() { what.to_owned() } else { format!("{what}: {cause}") }
+    let between = if cause.contains('\n') { ":\n" } else { ": " };
+    if cause.is_empty() { what.to_owned() } else { format!("{what}{between}{cause}") }
 }
 
 /// What helps against the common reasons of a failed file operation.

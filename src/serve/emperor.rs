@@ -47,6 +47,15 @@ impl Emperor {
         })
     }
 
+    /// The file that it is started with, which lies beside the directory of its `socket`.
+    pub fn configuration(self, socket: &Path) -> PathBuf {
+        let root = socket.ancestors().nth(2).unwrap_or(Path::new(""));
+        root.join("conf").join(match self {
+            Self::Vassals => "vassals.ini",
+            Self::Zergs => "zergs.ini",
+        })
+    }
+
     /// Checks that the emperor is there.
     ///
     /// # Errors

@@ -125,9 +125,10 @@ impl Trouble {
     /// What to type next.
     pub fn next(&self) -> String {
         match self {
-            Self::NoEmperor { .. } => {
-                "builds up starts uWSGI and nginx; run it in another terminal, then try again".into()
-            }
+            Self::NoEmperor { emperor, socket, .. } => format!(
+                "builds up in another terminal; or, behind the host's own nginx, uwsgi --ini {}",
+                emperor.configuration(socket).display()
+            ),
             Self::BadStats { .. } => "builds doctor".into(),
             Self::PortTaken { port, .. } => {
                 format!("ss -ltnp 'sport = {port}' shows whose it is; site.base_port in builds.toml moves all ports")
@@ -140,8 +141,15 @@ impl Trouble {
             Self::NoNginx { .. } => {
                 "builds up, or start the host's nginx; nginx.pid_file in builds.toml names its pid".into()
             }
+            // What nginx itself says to a user who may not test it; it names a file that needs no mending.
+            Self::BadNginxConf(error) if error.tail.contains("(13: Permission denied)") => {
+                "nginx.test in builds.toml must be a command that this user may run, such as sudo -n nginx -t".into()
+            }
             Self::BadNginxConf(_) => "mend the file that nginx names, then try again".into(),
-            Self::CannotReload(_) => "nginx.reload in builds.toml must be a command that this user may run".into(),
+            Self::CannotReload(_) => {
+                "nginx.reload in builds.toml must be a command that this user may run, such as sudo -n nginx -s reload"
+                    .into()
+            }
             Self::NotReloaded { .. } => "look into nginx's error log, then reload it by hand".into(),
         }
     }
