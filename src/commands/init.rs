@@ -112,9 +112,12 @@ fn write_config(directory: &Path) -> Result<Done> {
     };
     let file = directory.join(CONFIG);
     files::write(&file, skeletons::example_config(&name, &module, assets, init).as_bytes(), Mode::Public)?;
-    let text = format!(
+    let mut text = format!(
         "wrote {}: read it, then type\n  builds up      in another terminal, to run uWSGI and nginx\n  builds init    again, to create the first two builds",
         file.display()
     );
+    if django && !directory.join("requirements.txt").is_file() {
+        text += "\nThere is no requirements.txt: write one, or name your own files as requirements in [python].";
+    }
     Ok(Done::changed(true, text).with("config", file.to_string_lossy()))
 }

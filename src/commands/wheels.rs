@@ -32,9 +32,9 @@ pub struct Fetched {
     new: usize,
 }
 
-/// Whether there is nothing that a create could install from.
+/// Whether there is nothing that a create could install from. pip puts its wheels there at the end, all or none.
 pub fn are_missing(site: &Site) -> bool {
-    !site.layout.wheelhouse().is_dir() || !site.layout.tools().join("bin/python").exists()
+    wheels(site).is_empty() || !site.layout.tools().join("bin/python").exists()
 }
 
 /// Fetches what the requirement files, `pyproject.toml` and `package.json` of the source name.
@@ -91,7 +91,8 @@ fn fetch_wheels(site: &Site, copy: &Path) -> Result<()> {
     if requirements.is_empty() {
         return Ok(());
     }
-    tracing::info!("wheels   packages of {} requirement files", requirements.len());
+    let named: Vec<_> = requirements.iter().map(|file| file.to_string_lossy()).collect();
+    tracing::info!("wheels   packages of {}", named.join(", "));
     let wheel = || {
         pip(site)
             .args(["wheel", "--no-cache-dir", "--find-links"])
