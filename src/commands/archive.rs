@@ -5,6 +5,7 @@ use std::path::Path;
 use clap::Args;
 use walkdir::WalkDir;
 
+use super::status::bytes;
 use super::{Cli, stop};
 use crate::error::{Error, Result};
 use crate::model::manifest::Progress;
@@ -45,7 +46,8 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
         site.write_manifest(manifest)?;
     }
     let shared = share(&site, name, basis)?;
-    let text = format!("build {name} is archived: {} files, {} bytes shared with {basis}", shared.files, shared.bytes);
+    let size = bytes(shared.bytes);
+    let text = format!("build {name} is archived: {} files, {size}, are shared with {basis}", shared.files);
     Ok(Done::changed(stopped || fresh || shared.files > 0, text)
         .with("build", name)
         .with("basis", basis)

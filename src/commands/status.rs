@@ -102,7 +102,7 @@ pub fn age(now: u64, then: u64) -> String {
 }
 
 /// A size in the largest unit that fits: 512 B, 3.1 MB.
-fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
     let mut size = bytes as f64;
     let mut unit = 0;

@@ -15,7 +15,7 @@ pub fn run(making: &mut Making) -> Result<Note> {
     refuse_own_names(&selection, "overlay")?;
     let copied = tree::copy(overlay, &selection, making.paths.dir(), &mut |_| {})?;
     making.changed |= copied.changed > 0;
-    Ok(Some(format!("{} files, {} copied", copied.files, copied.changed)))
+    Ok(Some(format!("{} files", copied.files)))
 }
 
 /// All files of the overlay.

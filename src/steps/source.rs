@@ -81,7 +81,7 @@ fn as_it_is(making: &mut Making, source: &Path) -> Result<String> {
     }
     making.changed |= copied.changed > 0;
     let kind = if tracked { " that git tracks" } else { "" };
-    Ok(format!("{} files{kind}, {} copied", copied.files, copied.changed))
+    Ok(format!("{} files{kind}", copied.files))
 }
 
 /// What a create takes of the source: what git tracks, or else all but the excludes and the site's own root.
