@@ -207,7 +207,7 @@ impl Error {
                 "give the path of a builds.toml, or go to its directory and leave --config out".into()
             }
             Self::Config(error) => error.next(),
-            Self::Absent { .. } => "write the path of one that exists, relative to builds.toml, or make it".into(),
+            Self::Absent { .. } => "write the path of one that exists, or make it".into(),
             Self::Refused(refusal) => refusal.next(),
             Self::BadLink { link, fault } => fault.next(link),
             Self::Locked(_) => "try again when it has ended; --wait SECONDS waits longer".into(),

@@ -97,8 +97,8 @@ fn a_missing_source_is_told_by_its_key() {
     let missing = site.dir.join("nowhere").display().to_string();
     for command in [&["create", "a"][..], &["wheels"], &["init"]] {
         let said = site.fails(2, command);
-        assert!(said.contains("site.source") && said.contains(&missing), "{command:?}: {said}");
-        assert!(said.contains("correct site.source in builds.toml"), "{command:?}: {said}");
+        assert!(said.contains("builds.toml line 4: site.source") && said.contains(&missing), "{command:?}: {said}");
+        assert!(said.contains("write the path of one that exists"), "{command:?}: {said}");
     }
 }
 

@@ -172,8 +172,8 @@ fn names_that_a_build_needs_for_itself_are_refused_in_a_source() {
         site.write(own, "mine");
         let said = site.fails(1, &["create", "a"]);
         let name = own.trim_end_matches("/site.css").trim_end_matches("/notes.txt");
-        assert!(said.contains(&format!("the source has {name} of its own")), "{own}: {said}");
-        assert!(said.contains("move it within the source"), "{own}: {said}");
+        assert!(said.contains(&format!("the source has {name} of its own: a build needs the name")), "{own}: {said}");
+        assert!(said.contains("move it to another place in the source"), "{own}: {said}");
         assert_eq!(site.status("a")["state"], "incomplete");
         assert!(!site.build("a").join("vassal.ini").exists(), "{own}");
         let top = site.dir.join(own.split('/').next().unwrap());

@@ -55,7 +55,7 @@ fn both_installers_take_several_requirement_files() {
     }
     fs::remove_file(site.dir.join("reqs/more.txt")).unwrap();
     let said = site.fails(2, &["create", "c"]);
-    assert!(said.contains("python.requirements") && said.contains("reqs/more.txt does not exist"), "{said}");
+    assert!(said.contains("python.requirements") && said.contains("reqs/more.txt"), "{said}");
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn what_the_wheelhouse_lacks_is_named() {
     }
     fs::remove_file(site.root().join("deps/wheelhouse")).unwrap();
     let said = site.fails(1, &["create", "c"]);
-    assert!(said.contains("there is no wheelhouse") && said.contains("builds wheels"), "{said}");
+    assert!(said.contains("deps/wheelhouse") && said.contains("is missing") && said.contains("builds wheels"), "{said}");
 }
 
 #[test]

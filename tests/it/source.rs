@@ -64,11 +64,11 @@ fn a_commit_is_taken_without_touching_the_work_tree() {
 fn what_is_no_commit_is_refused() {
     let site = tracked("");
     for (rev, code, words) in [
-        ("--ref=no-such", 1, r#"has no commit "no-such""#),
+        ("--ref=no-such", 1, r#"has no "no-such""#),
         ("--ref=--output=x", 1, r#""--output=x" is not a git revision"#),
         ("--ref=", 1, r#""" is not a git revision"#),
-        ("--ref=HEAD:wsgi.py", 1, r#"has no commit "HEAD:wsgi.py""#),
-        ("--ref=^HEAD", 1, r#"has no commit "^HEAD""#),
+        ("--ref=HEAD:wsgi.py", 1, r#"has no "HEAD:wsgi.py""#),
+        ("--ref=^HEAD", 1, r#"has no "^HEAD""#),
     ] {
         let said = site.fails(code, &["create", "a", rev]);
         assert!(said.contains(words) && said.contains("git log --oneline"), "{rev}: {said}");
@@ -190,7 +190,7 @@ fn the_overlay_lies_on_top_of_the_source() {
 
     fs::remove_dir_all(site.dir.join("host")).unwrap();
     let said = site.fails(2, &["create", "b"]);
-    assert!(said.contains("site.overlay") && said.contains("does not exist"), "{said}");
+    assert!(said.contains("site.overlay") && said.contains("there is no such file or directory"), "{said}");
 }
 
 #[test]
