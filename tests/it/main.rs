@@ -18,4 +18,7 @@ mod output;
 mod packages;
 mod rm_archive;
 mod source;
+mod stage;
 mod swap;
+mod up;
+mod warmup;

@@ -94,12 +94,15 @@ impl Site {
         });
     }
 
-    /// Ends `builds up` as Ctrl-C does, and waits until it has.
+    /// Ends `builds up` as Ctrl-C in a terminal does, by a signal to the foreground process group.
     pub fn stop(&mut self) {
-        if let Some(mut child) = self.up.take() {
-            kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
-            child.wait().unwrap();
-        }
+        kill(Pid::from_raw(-self.up_pid()), Signal::SIGINT).unwrap();
+        self.wait();
+    }
+
+    /// Waits until `builds up` has ended.
+    pub fn wait(&mut self) {
+        self.up.take().unwrap().wait().unwrap();
     }
 
     /// Ends every process of the site at once, as a power cut does.
