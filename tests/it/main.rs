@@ -12,6 +12,7 @@ mod config;
 mod create;
 mod drain;
 mod first;
+mod flavours;
 mod loading;
 mod names;
 mod output;
