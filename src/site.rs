@@ -22,6 +22,9 @@ use crate::system::lock::{self, Lock};
 /// The name of a site's configuration file.
 pub const CONFIG: &str = "builds.toml";
 
+/// How often the two links are read again that something changes while they are read.
+const READINGS: usize = 20;
+
 /// A site as a command sees it.
 #[derive(Debug)]
 pub struct Site {
@@ -69,6 +72,20 @@ impl Site {
     /// # Errors
     /// A link is something else, or leads elsewhere.
     pub fn names(&self) -> Result<Names> {
+        let mut names = self.read_names();
+        // Two links cannot be read at one instant. What a swap moves in between is read again; what is wrong stays so.
+        for _ in 0..READINGS {
+            let again = self.read_names();
+            let settled = matches!((&names, &again), (Ok(one), Ok(other)) if one == other);
+            names = again;
+            if settled {
+                break;
+            }
+        }
+        names
+    }
+
+    fn read_names(&self) -> Result<Names> {
         let names = Names { live: self.holder(Role::Live)?, stage: self.holder(Role::Stage)? };
         match names {
             Names { live: Some(live), stage } if stage == Some(live) => {
