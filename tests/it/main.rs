@@ -14,6 +14,7 @@ mod drain;
 mod first;
 mod flavours;
 mod loading;
+mod locks;
 mod names;
 mod output;
 mod packages;

@@ -1,0 +1,142 @@
+//! Two commands at once.
+
+use std::fs::{self, File};
+use std::process::{Child, Stdio};
+
+use nix::fcntl::{Flock, FlockArg};
+use serde_json::Value;
+
+use crate::helpers::{GATE, Gate};
+use crate::site::{Said, Site, wait_for};
+
+/// Starts all commands before it waits for the first.
+fn at_once(site: &Site, commands: &[Vec<&str>]) -> Vec<Said> {
+    let start = |args: &Vec<&str>| site.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let children: Vec<Child> = commands.iter().map(start).collect();
+    children.into_iter().map(|child| child.wait_with_output().unwrap().into()).collect()
+}
+
+#[test]
+fn a_second_command_waits_and_says_for_what() {
+    let site = Site::up("plain", GATE);
+    let gate = Gate::new(&site);
+    let mut create = gate.create("c");
+    let heard = site.dir.join("heard");
+    let mut activate =
+        site.command(&["activate", "c"]).stdout(Stdio::null()).stderr(File::create(&heard).unwrap()).spawn().unwrap();
+    let holder = format!("waiting for build c, held by process {} (builds create c) for ", create.id());
+    wait_for("the second command's word", || fs::read_to_string(&heard).unwrap().contains(&holder));
+    assert!(activate.try_wait().unwrap().is_none() && create.try_wait().unwrap().is_none());
+    // Who only looks does not wait, nor does who works on another build.
+    for args in [&["status", "--wait", "0"][..], &["list", "--wait", "0"], &["find-free", "--wait", "0"]] {
+        site.ok(args);
+    }
+    assert_eq!(site.ok(&["find-free"]), "a\n");
+    gate.open();
+    assert!(create.wait().unwrap().success());
+    assert!(activate.wait().unwrap().success(), "{}", fs::read_to_string(&heard).unwrap());
+    assert_eq!(fs::read_to_string(&heard).unwrap().matches("waiting for").count(), 1, "said once");
+    assert_eq!(site.status("c")["state"], "ready");
+}
+
+#[test]
+fn without_patience_the_holder_is_named() {
+    let site = Site::ready("plain", "");
+    site.write("builds.toml", &(site.read("builds.toml") + GATE));
+    let gate = Gate::new(&site);
+    let mut create = gate.create("c");
+    for args in
+        [&["create", "c"][..], &["rm", "c"], &["activate", "c"], &["stop", "c"], &["archive", "c"], &["stage", "c"]]
+    {
+        let said = site.fails(4, &[&["--wait", "0"], args].concat());
+        let held = format!("held by process {} (builds create c) for ", create.id());
+        assert!(said.contains("build c is in use") && said.contains(&held), "{args:?}: {said}");
+        assert!(said.contains("--wait SECONDS"), "{args:?}: {said}");
+    }
+    assert_eq!(site.json(&["--wait", "0", "rm", "c"])["error"]["code"], 4);
+    gate.open();
+    assert!(create.wait().unwrap().success());
+
+    let names = File::options().write(true).open(site.root().join("run/names.lock")).unwrap();
+    let names = Flock::lock(names, FlockArg::LockExclusiveNonblock).unwrap();
+    let said = site.fails(4, &["--wait", "0", "swap-live"]);
+    assert!(said.contains("the names _live and _stage is in use"), "{said}");
+    assert_eq!(site.names(), ("a".into(), "b".into()));
+    drop(names);
+    site.ok(&["--wait", "0", "swap-live"]);
+}
+
+#[test]
+fn a_killed_holder_holds_nothing() {
+    let site = Site::up("plain", GATE);
+    let gate = Gate::new(&site);
+    let mut create = gate.create("c");
+    site.fails(4, &["--wait", "0", "rm", "c"]);
+    create.kill().unwrap();
+    create.wait().unwrap();
+    site.ok(&["--wait", "0", "rm", "c"]);
+}
+
+#[test]
+fn twenty_swaps_at_once_are_twenty_swaps() {
+    let site = Site::ready("plain", "");
+    // Who looks on meanwhile sees two names, too.
+    let commands = [vec!["--json", "swap-live"], vec!["--json", "list"]];
+    let said = at_once(&site, &commands.iter().cycle().take(40).cloned().collect::<Vec<_>>());
+    assert!(said.iter().all(|said| said.code == 0), "{said:?}");
+    let documents: Vec<Value> = said.iter().map(|said| serde_json::from_str(&said.out).unwrap()).collect();
+    assert!(documents.iter().all(|said| said["live"] != said["stage"]), "{documents:?}");
+    let (documents, _): (Vec<Value>, Vec<Value>) =
+        documents.into_iter().partition(|said| said["command"] == "swap-live");
+    assert!(documents.iter().all(|said| said["changed"] == true), "{documents:?}");
+    let to_a = documents.iter().filter(|said| said["live"] == "a" && said["stage"] == "b").count();
+    let to_b = documents.iter().filter(|said| said["live"] == "b" && said["stage"] == "a").count();
+    assert_eq!((to_a, to_b), (10, 10));
+    assert_eq!(site.names(), ("a".into(), "b".into()));
+    assert!(site.live("/").1.contains(r#""build": "a""#));
+}
+
+#[test]
+fn of_many_who_activate_a_build_one_does() {
+    let site = Site::up("plain", "");
+    site.ok(&["create", "a"]);
+    let said = at_once(&site, &vec![vec!["--json", "activate", "a"]; 5]);
+    assert!(said.iter().all(|said| said.code == 0), "{said:?}");
+    let documents: Vec<Value> = said.iter().map(|said| serde_json::from_str(&said.out).unwrap()).collect();
+    assert_eq!(documents.iter().filter(|said| said["changed"] == true).count(), 1, "{documents:?}");
+    assert!(documents.iter().all(|said| said["workers"] == documents[0]["workers"]), "{documents:?}");
+    assert_eq!(site.status("a")["workers"], 2);
+}
+
+#[test]
+fn creates_of_several_builds_run_side_by_side_and_of_one_build_in_turn() {
+    let site = Site::up("plain", "");
+    let said = at_once(&site, &["a", "b", "a", "c"].map(|name| vec!["create", name]));
+    let codes: Vec<i32> = said.iter().map(|said| said.code).collect();
+    assert!(codes == [0, 0, 3, 0] || codes == [3, 0, 0, 0], "{said:?}");
+    let refused = said.iter().find(|said| said.code == 3).unwrap();
+    assert!(refused.err.contains("build a exists"), "{refused:?}");
+    for name in ["a", "b", "c"] {
+        assert_eq!(site.status(name)["state"], "listening");
+    }
+}
+
+#[test]
+fn commands_that_contradict_each_other_leave_two_whole_names() {
+    let site = Site::ready("plain", "");
+    for name in ["c", "d"] {
+        site.ok(&["create", name]);
+        site.ok(&["activate", name]);
+    }
+    let commands =
+        ["swap-live", "stage c", "rm c", "swap-live d", "stop b", "swap-live", "stage a", "rm d", "deactivate c"];
+    let commands = commands.map(|command| command.split(' ').collect());
+    let said = at_once(&site, &commands);
+    assert!(said.iter().all(|said| [0, 2, 3].contains(&said.code)), "{said:?}");
+    let (live, stage) = site.names();
+    assert_ne!(live, stage);
+    for (name, (code, body)) in [(live, site.live("/")), (stage, site.staged("/"))] {
+        assert_eq!((code, site.status(&name)["workers"].as_u64()), (200, Some(2)), "{name}: {said:?}");
+        assert!(body.contains(&format!(r#""build": "{name}""#)), "{body}");
+    }
+}
