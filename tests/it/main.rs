@@ -23,4 +23,5 @@ mod source;
 mod stage;
 mod swap;
 mod up;
+mod user;
 mod warmup;

@@ -1,0 +1,104 @@
+//! A deploy user without root. Where the tests run as one, all of them show this; here root steps down.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::unistd::geteuid;
+
+use crate::helpers::shell;
+use crate::site::Site;
+
+const USER: u32 = 65_534;
+const STRANGER: u32 = 65_533;
+
+/// What turns a command line into one of a user with no other rights.
+fn as_user(user: u32, home: &Path) -> Vec<String> {
+    let (uid, gid) = (format!("--reuid={user}"), format!("--regid={user}"));
+    let home = format!("HOME={}", home.display());
+    ["setpriv", &uid, &gid, "--clear-groups", "--inh-caps=-all", "env", &home].map(str::to_owned).to_vec()
+}
+
+/// A site that belongs to a user, tool and stores included: what root has elsewhere is none of the user's business.
+fn site_of(user: u32) -> Site {
+    let mut site = Site::new("plain", "\n[python]\ninstaller = \"pip\"\n");
+    let tool = site.root().join("tool");
+    fs::copy(env!("CARGO_BIN_EXE_builds"), &tool).unwrap();
+    let wheelhouse = fs::read_link(site.root().join("deps/wheelhouse")).unwrap();
+    fs::remove_dir_all(site.root().join("deps")).unwrap();
+    for wheel in fs::read_dir(wheelhouse).unwrap().flatten() {
+        if wheel.file_name().to_str().unwrap().starts_with("asgiref") {
+            fs::copy(wheel.path(), site.dir.join(wheel.file_name())).unwrap();
+        }
+    }
+    shell(Command::new("chown").arg("-R").arg(format!("{user}:{user}")).arg(&site.dir));
+    site.caller = [as_user(user, &site.dir), vec![tool.display().to_string()]].concat();
+    site
+}
+
+fn sockets(site: &Site) -> Vec<PathBuf> {
+    let files = walkdir::WalkDir::new(site.root()).into_iter().map(|entry| entry.unwrap());
+    files.filter(|entry| entry.file_type().is_socket()).map(|entry| entry.into_path()).collect()
+}
+
+/// Which of some sockets a user can connect to.
+fn open_to(user: u32, site: &Site, sockets: &[PathBuf]) -> Vec<String> {
+    let code = "import socket, sys\nfor path in sys.argv[1:]:\n    try:\n        \
+                socket.socket(socket.AF_UNIX).connect(path); print(path)\n    except PermissionError: pass";
+    let caller = as_user(user, &site.dir);
+    let mut python = Command::new(&caller[0]);
+    let said = shell(python.args(&caller[1..]).args(["python3", "-c", code]).args(sockets).current_dir("/"));
+    said.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_user_without_root_can_do_everything() {
+    if !geteuid().is_root() {
+        return eprintln!("skipped: only root can become another user");
+    }
+    let mut site = site_of(USER);
+    site.start();
+    site.ok(&["init"]);
+    assert_eq!(site.names(), ("a".into(), "b".into()));
+
+    let store = site.root().join("deps/wheelhouse");
+    shell(Command::new("sh").args(["-c", "mv asgiref-*.whl \"$0\""]).arg(store).current_dir(&site.dir));
+    site.write("requirements.txt", "asgiref\n");
+    site.ok(&["create", "c", "--tag", "v2"]);
+    site.ok(&["run", "c", "--", "python", "-c", "import asgiref"]);
+    site.ok(&["activate", "c"]);
+    site.ok(&["warmup", "c"]);
+    site.ok(&["stage", "c"]);
+    assert!(site.staged("/").1.contains(r#""tag": "v2""#));
+    site.ok(&["swap-live"]);
+    assert!(site.live("/").1.contains(r#""build": "c""#), "{:?}", site.live("/"));
+    assert_eq!(site.ok(&["doctor"]), "everything is in order\n");
+    assert!(site.ok(&["status"]).contains("warm"));
+
+    let sockets = sockets(&site);
+    assert!(sockets.len() >= 3 * 3 + 2, "three builds' and the emperors': {sockets:?}");
+    assert_eq!(open_to(USER, &site, &sockets).len(), sockets.len());
+    assert_eq!(open_to(STRANGER, &site, &sockets), Vec::<String>::new());
+
+    site.ok(&["deactivate", "b"]);
+    site.ok(&["archive", "b"]);
+    site.ok(&["rm", "b"]);
+    assert_eq!(site.names(), ("c".into(), "a".into()));
+    for entry in walkdir::WalkDir::new(site.root()) {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().uid(), USER, "{}", entry.path().display());
+    }
+    assert_eq!(fs::metadata(format!("/proc/{}", site.up_pid())).unwrap().uid(), USER);
+}
+
+#[test]
+fn a_site_of_root_is_closed_to_others_too() {
+    if !geteuid().is_root() {
+        return eprintln!("skipped: only root can become another user");
+    }
+    let site = Site::ready("plain", "");
+    let sockets = sockets(&site);
+    assert!(sockets.len() >= 2 * 3 + 2, "{sockets:?}");
+    assert_eq!(open_to(STRANGER, &site, &sockets), Vec::<String>::new());
+}
