@@ -10,6 +10,7 @@ mod site;
 mod activate;
 mod config;
 mod create;
+mod doctor;
 mod drain;
 mod first;
 mod flavours;
