@@ -206,6 +206,11 @@ impl BuildPaths {
         self.dir.join("run/zerg.stats")
     }
 
+    /// Where nginx comes in, in `socket` mode.
+    pub fn web_socket(&self) -> PathBuf {
+        self.dir.join("run/web.sock")
+    }
+
     /// The vassal's zerg server, to which zergs attach.
     pub fn zerg_socket(&self) -> PathBuf {
         self.dir.join("run/zerg.sock")

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use super::emperor::Emperor;
-use super::{Trouble, conf, nginx};
+use super::nginx::{self, Nginx};
+use super::{Trouble, conf, reach};
 use crate::error::Error;
 use crate::model::config::{Installer, Upstream};
 use crate::model::observed::State;
@@ -124,10 +125,25 @@ fn emperors(site: &Site) -> Vec<Finding> {
 }
 
 fn proxy(site: &Site) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = match nginx::find(site) {
+        Ok(nginx) => running(site, &nginx),
+        Err(trouble) => vec![failed(&trouble.into())],
+    };
+    if site.config.nginx.upstream == Upstream::Port {
+        findings.push(notice(
+            "nginx.upstream is \"port\": a swap reloads nginx, which can break idle keep-alive connections",
+            "set upstream = \"socket\" in builds.toml, remove conf/pass.conf and run builds init",
+        ));
+    }
+    findings
+}
+
+fn running(site: &Site, nginx: &Nginx) -> Vec<Finding> {
     let socket = site.config.nginx.upstream == Upstream::Socket;
-    match nginx::find(site).and_then(|nginx| nginx.test().map(|()| nginx)) {
-        Ok(nginx) if nginx.serves().is_ok_and(|serves| !serves) => {
+    let barrier = reach::barrier(site, nginx);
+    let mut findings: Vec<_> = barrier.map(|barrier| problem(barrier.found(), barrier.next())).into_iter().collect();
+    match nginx.test() {
+        Ok(()) if nginx.serves().is_ok_and(|serves| !serves) => {
             let file = site.layout.conf().join("site.conf");
             findings.push(problem(
                 "the running nginx does not include the site",
@@ -137,18 +153,12 @@ fn proxy(site: &Site) -> Vec<Finding> {
                 ),
             ));
         }
-        Ok(_) => {}
+        Ok(()) => {}
         // In socket mode nobody but root ever has to test or reload it.
         Err(Trouble::BadNginxConf(error)) if socket && error.tail.contains("Permission denied") => {
             findings.push(notice("this user may not test the host's nginx", "sudo nginx -t"));
         }
         Err(trouble) => findings.push(failed(&trouble.into())),
-    }
-    if !socket {
-        findings.push(notice(
-            "nginx.upstream is \"port\": a swap reloads nginx, which can break idle keep-alive connections",
-            "set upstream = \"socket\" in builds.toml, remove conf/pass.conf and run builds init",
-        ));
     }
     findings
 }

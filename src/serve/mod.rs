@@ -6,6 +6,7 @@ pub mod emperor;
 mod import;
 pub mod names;
 pub mod nginx;
+mod reach;
 pub mod stats;
 mod trouble;
 pub mod vassal;

@@ -170,6 +170,11 @@ impl Nginx<'_> {
         reloaded.ok_or(Trouble::NotReloaded { after: PATIENCE })
     }
 
+    /// The process of one of its workers.
+    pub fn worker(&self) -> Option<i32> {
+        self.workers().into_keys().next()
+    }
+
     /// The workers that take new connections.
     fn workers(&self) -> HashMap<i32, Process> {
         procfs::children(self.master.pid)

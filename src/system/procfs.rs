@@ -1,6 +1,7 @@
 //! Which processes there are, as `/proc` tells.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -39,6 +40,42 @@ impl Process {
     }
 }
 
+/// As whom a process acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Its effective user.
+    pub user: u32,
+    /// Its effective group and the supplementary ones.
+    pub groups: Vec<u32>,
+}
+
+/// What a process wants of a file, as a bit of its mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To pass through a directory.
+    Pass = 1,
+    /// To write, as whoever connects to a socket must be able to.
+    Write = 2,
+}
+
+/// As whom a process acts, or `None` where there is none or its system does not tell.
+pub fn credentials(pid: i32) -> Option<Credentials> {
+    parse_status(&fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).ok()?)
+}
+
+impl Credentials {
+    /// Whether the mode of a file gives the process this access. Access lists beyond the mode are not looked at.
+    pub fn may(&self, access: Access, file: &fs::Metadata) -> bool {
+        let shift = match () {
+            () if self.user == 0 => return true,
+            () if self.user == file.uid() => 6,
+            () if self.groups.contains(&file.gid()) => 3,
+            () => 0,
+        };
+        file.permissions().mode() >> shift & access as u32 != 0
+    }
+}
+
 /// The children of a process.
 pub fn children(parent: i32) -> Vec<Process> {
     let Ok(entries) = fs::read_dir("/proc") else {
@@ -57,6 +94,17 @@ fn parse_stat(stat: &str) -> Option<(i32, u64)> {
     Some((fields.get(1)?.parse().ok()?, fields.get(19)?.parse().ok()?))
 }
 
+/// The effective ids stand second, after the real ones.
+fn parse_status(status: &str) -> Option<Credentials> {
+    let ids = |key: &str| -> Option<Vec<u32>> {
+        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+        line.split_whitespace().map(|id| id.parse().ok()).collect()
+    };
+    let mut groups = ids("Groups:")?;
+    groups.push(*ids("Gid:")?.get(1)?);
+    Some(Credentials { user: *ids("Uid:")?.get(1)?, groups })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,5 +120,33 @@ mod tests {
     fn a_name_with_parentheses_does_not_confuse() {
         let stat = format!("7 (a) b) S 3 {} 99 rest", "0 ".repeat(17).trim());
         assert_eq!(parse_stat(&stat), Some((3, 99)));
+    }
+
+    #[test]
+    fn the_status_tells_user_and_groups() {
+        let status = "Name:\tnginx\nUid:\t0\t33\t33\t33\nGid:\t0\t33\t33\t33\nGroups:\t33 1001 \n";
+        let expected = Credentials { user: 33, groups: vec![33, 1001, 33] };
+        assert_eq!(parse_status(status), Some(expected));
+        assert!(credentials(std::process::id() as i32).is_some());
+    }
+
+    #[test]
+    fn the_mode_decides_for_owner_group_and_others() {
+        let file = tempfile(0o750);
+        let data = fs::metadata(&file).unwrap();
+        fs::remove_dir(&file).unwrap();
+        let of = |user, group| Credentials { user, groups: vec![group] };
+        let (owner, group) = (data.uid(), data.gid());
+        assert!(of(owner, group + 1).may(Access::Write, &data));
+        assert!(of(owner + 1, group).may(Access::Pass, &data));
+        assert!(!of(owner + 1, group).may(Access::Write, &data));
+        assert!(!of(owner + 1, group + 1).may(Access::Pass, &data));
+    }
+
+    fn tempfile(mode: u32) -> std::path::PathBuf {
+        let path = std::env::temp_dir().join(format!("builds-procfs-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path
     }
 }
