@@ -8,6 +8,7 @@ mod look;
 mod site;
 
 mod activate;
+mod caching;
 mod config;
 mod create;
 mod doctor;
