@@ -20,5 +20,7 @@ pub fn traceback(site: &Site, manifest: &Manifest) -> Option<String> {
         .variables(environment::variables(&site.config, &site.layout, manifest.name, &manifest.tag))
         .patience(site.config.uwsgi.start_timeout);
     let error = import.output().err()?;
-    matches!(error.outcome, Outcome::Failed(_)).then_some(error.tail)
+    // Only inside uWSGI there is a module of this name: an application that wants it fails here for another reason.
+    let elsewhere = error.tail.ends_with("No module named 'uwsgi'");
+    (matches!(error.outcome, Outcome::Failed(_)) && !elsewhere).then_some(error.tail)
 }

@@ -90,7 +90,10 @@ fn what_the_wheelhouse_lacks_is_named() {
     }
     fs::remove_file(site.root().join("deps/wheelhouse")).unwrap();
     let said = site.fails(1, &["create", "c"]);
-    assert!(said.contains("deps/wheelhouse") && said.contains("is missing") && said.contains("builds wheels"), "{said}");
+    assert!(
+        said.contains("deps/wheelhouse") && said.contains("is missing") && said.contains("builds wheels"),
+        "{said}"
+    );
 }
 
 #[test]
