@@ -90,7 +90,9 @@ impl Site {
         self.up = Some(child);
         wait_for("builds up", || {
             let emperors = ["vassals", "zergs"].map(|name| self.root().join(format!("run/{name}.stats")));
-            emperors.iter().all(|socket| std::os::unix::net::UnixStream::connect(socket).is_ok()) && nginx.exists()
+            // `nginx -t` leaves an empty one; an nginx that listens has written into it.
+            let listens = fs::read(&nginx).is_ok_and(|pid| !pid.is_empty());
+            listens && emperors.iter().all(|socket| std::os::unix::net::UnixStream::connect(socket).is_ok())
         });
     }
 

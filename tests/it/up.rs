@@ -14,7 +14,7 @@ use crate::site::{Site, get, wait_for};
 fn before_init_a_welcome_page_is_served() {
     let site = Site::up("plain", "");
     for (status, body) in [site.live("/"), site.staged("/some/path?x=y")] {
-        assert_eq!(status, 503);
+        assert_eq!(status, 503, "{body}");
         assert!(body.contains("Nothing is live yet") && body.contains("builds init"), "{body}");
     }
     assert_eq!(site.live("/static/x.css").0, 404);
@@ -61,7 +61,8 @@ fn a_second_stack_is_refused() {
     let site = Site::up("plain", "");
     let error = site.fails(1, &["up"]);
     assert!(error.contains("the site is up already") && error.contains("next: builds status"), "{error}");
-    assert_eq!(site.live("/").0, 503, "the first one goes on");
+    let (status, body) = site.live("/");
+    assert_eq!(status, 503, "the first one goes on: {body}");
 
     let other = Site::new("plain", "");
     other.write(
