@@ -118,6 +118,8 @@ fn a_create_reaches_no_network() {
         assert_eq!(shop, format!("7 {}/shop/__init__.py", site.build(build).display()), "{installer}");
         python(&site, build, "import asgiref");
         assert!(site.build(build).join("node_modules/modern-normalize").exists());
+        let log = site.read(&format!("deploy/logs/{build}.create.log"));
+        assert!(!log.to_lowercase().contains("retrying"), "{installer} asked a network first: {log}");
     }
     let devices = site.ok(&["run", "a", "--", "sh", "-c", "tail -n +3 /proc/net/dev | cut -d: -f1"]);
     assert_eq!(devices.trim(), "lo", "the proof is one");
