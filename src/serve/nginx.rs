@@ -75,8 +75,8 @@ pub fn upstreams(site: &Site) -> Result<String> {
 }
 
 impl Nginx<'_> {
-    /// What this nginx has loaded, as far as that is known: what the last reload of `builds` gave it, or, where it was
-    /// started since, what is on the disk if that is older than it.
+    /// What this nginx has loaded, as far as that is known: what the last reload of `builds` gave it, or what is on the
+    /// disk if all of its workers, which somebody else's start or reload made, are younger.
     ///
     /// # Errors
     /// The record or an upstream cannot be read.
@@ -91,9 +91,9 @@ impl Nginx<'_> {
         }
     }
 
-    /// Whether nothing that nginx reads of the names was changed since it started.
+    /// Whether nothing that nginx reads of the names was changed since it last read it.
     fn is_younger_than_the_names(&self) -> bool {
-        let Some(started) = self.master.started_at() else {
+        let Some(started) = self.workers().values().filter_map(Process::started_at).min() else {
             return false;
         };
         [Role::Live, Role::Stage].into_iter().all(|role| {

@@ -143,11 +143,14 @@ impl Trouble {
             }
             // What nginx itself says to a user who may not test it; it names a file that needs no mending.
             Self::BadNginxConf(error) if error.tail.contains("(13: Permission denied)") => {
-                "nginx.test in builds.toml must be a command that this user may run, such as sudo -n nginx -t".into()
+                "nginx -s reload as root, then the same command again; or name commands that this user may run \
+                 as nginx.test and nginx.reload in builds.toml, such as sudo -n nginx -t"
+                    .into()
             }
             Self::BadNginxConf(_) => "mend the file that nginx names, then try again".into(),
             Self::CannotReload(_) => {
-                "nginx.reload in builds.toml must be a command that this user may run, such as sudo -n nginx -s reload"
+                "nginx -s reload as root, then the same command again; or name a command that this user may run \
+                 as nginx.reload in builds.toml, such as sudo -n nginx -s reload"
                     .into()
             }
             Self::NotReloaded { .. } => "look into nginx's error log, then reload it by hand".into(),

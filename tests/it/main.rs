@@ -15,6 +15,7 @@ mod doctor;
 mod drain;
 mod first;
 mod flavours;
+mod host;
 mod loading;
 mod locks;
 mod names;
