@@ -49,8 +49,8 @@ fn a_site_before_its_init_is_told_what_to_do() {
     let site = Site::new("plain", "\n[nginx]\npid_file = \"/nowhere/nginx.pid\"\n");
     let conf = site.root().join("conf").display().to_string();
     finds(&site, &format!("{conf} is not written yet"), "builds init");
-    finds(&site, "the vassals' emperor does not answer", "builds up starts uWSGI and nginx");
-    finds(&site, "the zergs' emperor does not answer", "builds up starts uWSGI and nginx");
+    finds(&site, "the vassals' emperor does not answer", "builds up in another terminal");
+    finds(&site, "the zergs' emperor does not answer", "builds up in another terminal");
     finds(&site, "nginx does not run: /nowhere/nginx.pid names no running process", "builds up, or start the host's");
     finds(&site, "there is no live or no staged build yet", "builds init");
     fs::remove_file(site.root().join("deps/wheelhouse")).unwrap();
