@@ -114,6 +114,7 @@ fn editing_a_skeleton_restarts_no_running_build() {
     site.ok(&["activate", "c"]);
     let titles: Vec<String> = processes_of(&site).into_iter().map(|process| process.title).collect();
     assert!(titles.iter().any(|title| title.starts_with("it-c-") && title.contains("edited")), "{titles:?}");
+    assert!(!site.read("up.log").contains("reload the uwsgi instance"), "an emperor has begun to");
     assert_eq!((worker_pids(&site, "a"), worker_pids(&site, "b")), before);
     assert_eq!(get(site.port("a"), "/").0, 200);
 }
