@@ -18,6 +18,7 @@ mod flavours;
 mod host;
 mod loading;
 mod locks;
+mod lossless;
 mod names;
 mod output;
 mod packages;
