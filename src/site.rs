@@ -124,7 +124,7 @@ impl Site {
     /// The build that a user means.
     ///
     /// # Errors
-    /// The role has no holder, or there is no such build.
+    /// The role has no holder, there is no such build, or a directory of that name that is not ours.
     pub fn resolve(&self, reference: BuildRef) -> Result<BuildName> {
         let (name, role) = match reference {
             BuildRef::Name(name) => (Some(name), Role::Live),
@@ -132,7 +132,10 @@ impl Site {
             BuildRef::Stage => (self.names()?.stage, Role::Stage),
         };
         let name = name.ok_or(Refusal::NoHolder(role))?;
-        if self.is_build(name) { Ok(name) } else { Err(Refusal::Missing(name).into()) }
+        if !self.is_build(name) {
+            return Err(Refusal::Missing(name).into());
+        }
+        self.check_ours(name).map(|()| name)
     }
 
     /// Whether there is a directory of this name. A link in its place is no build: what it leads to is not ours.

@@ -155,7 +155,6 @@ fn foreign_files_among_the_builds_are_left_alone() {
         ("create", "d", "builds/d was not made by builds"),
         ("rm", "d", "builds/d was not made by builds"),
         ("create", "f", "builds/f was not made by builds"),
-        ("activate", "d", "build d is incomplete"),
     ] {
         let said = site.fails(3, &[verb, name]);
         assert!(said.contains(words), "{verb} {name}: {said}");
@@ -167,4 +166,19 @@ fn foreign_files_among_the_builds_are_left_alone() {
     let shown: Vec<String> = site.ok(&["list"]).lines().map(|line| line.split(' ').next().unwrap().into()).collect();
     assert_eq!(shown, ["a", "d", "e"], "what has a build's name is shown, and foreign directories are told by doctor");
     assert!(site.fails(1, &["doctor"]).contains("builds/d was not made by builds"));
+}
+
+#[test]
+fn no_command_works_in_a_directory_that_is_not_its_own() {
+    let site = Site::new("plain", "");
+    for file in ["zerg.ini", "vassal.ini", "wsgi.py", "bin/python"] {
+        site.write(&format!("deploy/builds/d/{file}"), "mine");
+    }
+    let before = listing(&site.root().join("builds"), &[]);
+    for verb in VERBS.into_iter().filter(|&verb| !["port", "--basis"].contains(&verb)) {
+        let said = site.fails(3, &with(verb, "d"));
+        assert!(said.contains("builds/d was not made by builds"), "{verb}: {said}");
+        assert!(said.contains("move it away"), "{verb}: {said}");
+    }
+    assert_eq!(listing(&site.root().join("builds"), &[]), before);
 }
