@@ -30,6 +30,8 @@ pub enum Error {
     NoConfig(PathBuf),
     /// `--config` names a file that is not there.
     NoSuchConfig(PathBuf),
+    /// A `builds.toml` that is no text file.
+    NotText(PathBuf),
     /// A `builds.toml` that cannot be used.
     Config(Box<ConfigError>),
     /// A file that `builds.toml` names and that is not there.
@@ -129,7 +131,7 @@ impl Error {
     pub fn code(&self) -> u8 {
         match self {
             Self::Name(_) | Self::Tag(_) | Self::NotAPort(_) | Self::NoConfig(_) | Self::Config(_) => 2,
-            Self::NoSuchConfig(_) | Self::Absent { .. } => 2,
+            Self::NoSuchConfig(_) | Self::NotText(_) | Self::Absent { .. } => 2,
             Self::Refused(refusal) if refusal.is_usage() => 2,
             Self::Refused(_) | Self::BadLink { .. } => 3,
             Self::Locked(_) => 4,
@@ -148,6 +150,7 @@ impl Error {
             Self::NotAPort(given) => format!("{given:?} is neither a build name nor a build's port"),
             Self::NoConfig(from) => format!("there is no builds.toml in {} or above it", from.display()),
             Self::NoSuchConfig(file) => format!("{} does not exist", file.display()),
+            Self::NotText(file) => format!("{} is no builds.toml", file.display()),
             Self::Config(error) => error.what(),
             Self::Absent { place, path } => format!("{place} = {:?}", path.display()),
             Self::Refused(refusal) => refusal.to_string(),
@@ -178,6 +181,7 @@ impl Error {
             Self::NotAPort(_) => "a build's port is site.base_port plus ten times its number".into(),
             Self::NoConfig(_) => "every site is described by one".into(),
             Self::NoSuchConfig(_) => "--config names it".into(),
+            Self::NotText(_) => "it is a directory, or not written in UTF-8".into(),
             Self::Config(error) => error.cause(),
             Self::Absent { .. } => "there is no such file or directory".into(),
             Self::Refused(refusal) => refusal.cause(),
@@ -203,6 +207,7 @@ impl Error {
             Self::NoConfig(_) => {
                 "builds init writes one for the project in this directory; or give --config FILE".into()
             }
+            Self::NotText(file) => format!("file {} tells what it is; write it again as UTF-8", file.display()),
             Self::NoSuchConfig(_) => {
                 "give the path of a builds.toml, or go to its directory and leave --config out".into()
             }

@@ -50,6 +50,7 @@ impl Site {
         };
         let text = fs::read_to_string(&file).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Error::NoSuchConfig(file.clone()),
+            io::ErrorKind::InvalidData | io::ErrorKind::IsADirectory => Error::NotText(file.clone()),
             _ => Error::io("read", &file)(error),
         })?;
         let config = config::parse(&text, &file)?;

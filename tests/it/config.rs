@@ -83,6 +83,16 @@ fn a_wrong_configuration_is_told_with_line_key_and_remedy() {
 }
 
 #[test]
+fn a_configuration_that_is_no_text_is_wrong_usage_too() {
+    let site = Site::new("plain", "");
+    fs::write(site.dir.join("builds.toml"), b"[site]\nname = \"caf\xe9\"\n").unwrap();
+    for args in [&["list"][..], &["list", "--config", "deploy"]] {
+        let said = site.fails(2, args);
+        assert!(said.contains("is no builds.toml") && said.contains("not written in UTF-8"), "{args:?}: {said}");
+    }
+}
+
+#[test]
 fn a_root_too_long_for_sockets_is_refused_where_it_is_the_default_too() {
     let site = Site::new("plain", "");
     let deep = format!("deep/{}", "x".repeat(80));
