@@ -33,6 +33,14 @@ impl Role {
             Self::Stage => "_stage",
         }
     }
+
+    /// The file in a build that makes it nginx's upstream for this role.
+    pub fn upstream_name(self) -> &'static str {
+        match self {
+            Self::Live => "live.conf",
+            Self::Stage => "stage.conf",
+        }
+    }
 }
 
 impl Layout {
@@ -155,10 +163,7 @@ impl BuildPaths {
 
     /// The nginx upstream for the given role.
     pub fn upstream(&self, role: Role) -> PathBuf {
-        self.dir.join(match role {
-            Role::Live => "live.conf",
-            Role::Stage => "stage.conf",
-        })
+        self.dir.join(role.upstream_name())
     }
 
     /// The tag, for people and scripts.

@@ -129,6 +129,7 @@ fn proxy(site: &Site) -> Vec<Finding> {
         Ok(nginx) => running(site, &nginx),
         Err(trouble) => vec![failed(&trouble.into())],
     };
+    findings.extend(conf::check_pass(site).err().map(|error| failed(&error)));
     if site.config.nginx.upstream == Upstream::Port {
         findings.push(notice(
             "nginx.upstream is \"port\": a swap reloads nginx, which can break idle keep-alive connections",

@@ -2,7 +2,8 @@
 
 use nix::unistd::geteuid;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::model::config::Upstream;
 use crate::model::skeletons::{self, Skeleton};
 use crate::site::Site;
 use crate::system::files::{self, Mode};
@@ -39,6 +40,29 @@ pub fn write_missing(site: &Site) -> Result<bool> {
         }
     }
     Ok(wrote)
+}
+
+/// Checks that `conf/pass.conf` speaks to builds in the way that `nginx.upstream` says: HTTP to a socket, or uwsgi to a
+/// port, gets no answer.
+///
+/// # Errors
+/// It speaks the other way only.
+pub fn check_pass(site: &Site) -> Result<()> {
+    let path = site.layout.conf().join("pass.conf");
+    let text = files::read(&path)?.unwrap_or_default();
+    let says = |directive: &str| text.lines().any(|line| line.trim_start().starts_with(directive));
+    let (mode, own, other) = match site.config.nginx.upstream {
+        Upstream::Socket => ("socket", "uwsgi_pass", "proxy_pass"),
+        Upstream::Port => ("port", "proxy_pass", "uwsgi_pass"),
+    };
+    if says(own) || !says(other) {
+        return Ok(());
+    }
+    Err(Error::Unmet {
+        problem: format!("nginx.upstream is {mode:?}, and {} is not made for it", path.display()),
+        cause: format!("it has {other} and no {own}"),
+        next: format!("rm {}, then builds init", path.display()),
+    })
 }
 
 /// The skeletons of the site that differ from the shipped ones. Missing ones count as empty.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::conf;
 use super::nginx::{self, Nginx};
 use crate::error::{Error, Result};
 use crate::model::config::Upstream;
@@ -28,6 +29,7 @@ pub struct Moved {
 /// # Errors
 /// Nothing was moved; or nginx refused what the names meant then, and they were moved back.
 pub fn move_to(site: &Site, from: Names, to: Names) -> Result<Moved> {
+    conf::check_pass(site)?;
     let nginx = match nginx::find(site) {
         Ok(nginx) => Some(nginx),
         Err(trouble) if site.config.nginx.upstream == Upstream::Port => return Err(trouble.into()),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -67,9 +68,7 @@ pub fn find(site: &Site) -> Result<Nginx<'_>, Trouble> {
 pub fn upstreams(site: &Site) -> Result<String> {
     let mut text = String::new();
     for role in [Role::Live, Role::Stage] {
-        let name = role.link_name();
-        let file = if role == Role::Live { "live.conf" } else { "stage.conf" };
-        text += &files::read(&site.layout.builds().join(name).join(file))?.unwrap_or_default();
+        text += &files::read(&site.layout.link(role).join(role.upstream_name()))?.unwrap_or_default();
     }
     Ok(text)
 }
@@ -96,9 +95,12 @@ impl Nginx<'_> {
         let Some(started) = self.workers().values().filter_map(Process::started_at).min() else {
             return false;
         };
+        let older = |data: io::Result<fs::Metadata>| {
+            data.and_then(|data| data.modified()).map_or(true, |changed| changed < started)
+        };
         [Role::Live, Role::Stage].into_iter().all(|role| {
-            let changed = fs::symlink_metadata(self.site.layout.link(role)).and_then(|data| data.modified());
-            changed.map_or(true, |changed| changed < started)
+            let link = self.site.layout.link(role);
+            older(fs::symlink_metadata(&link)) && older(fs::metadata(link.join(role.upstream_name())))
         })
     }
 

@@ -19,6 +19,7 @@ mod host;
 mod loading;
 mod locks;
 mod lossless;
+mod mode;
 mod names;
 mod output;
 mod packages;
