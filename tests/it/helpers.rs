@@ -46,7 +46,7 @@ impl<'a> Gate<'a> {
 /// Makes a directory a git repository with one commit of all that is there but the site's root.
 pub fn repository(dir: &Path) {
     git(dir, &["init", "--quiet"]);
-    fs::write(dir.join(".git/info/exclude"), "/deploy/\n/up.log\n").unwrap();
+    fs::write(dir.join(".git/info/exclude"), "/deploy/\n").unwrap();
     commit(dir, "first");
 }
 

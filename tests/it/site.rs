@@ -46,6 +46,7 @@ impl Site {
         let dir = std::env::temp_dir().join(format!("builds-it-{}", ports.base));
         end_all_in(&dir);
         drop(fs::remove_dir_all(&dir));
+        drop(fs::remove_file(dir.with_extension("log")));
         copy(&fixtures().join(fixture), &dir);
         let site = Self { dir, ports, caller: vec![env!("CARGO_BIN_EXE_builds").into()], up: None };
         site.configure(extra);
@@ -82,7 +83,7 @@ impl Site {
 
     /// Runs `builds up` and waits until both emperors answer, and nginx has its sockets, after which it writes its pid.
     pub fn start(&mut self) {
-        let log = OpenOptions::new().create(true).append(true).open(self.dir.join("up.log")).unwrap();
+        let log = OpenOptions::new().create(true).append(true).open(self.up_file()).unwrap();
         let nginx = self.root().join("run/nginx.pid");
         drop(fs::remove_file(&nginx));
         let child =
@@ -211,9 +212,14 @@ impl Site {
         fs::read_to_string(self.dir.join(path)).unwrap()
     }
 
+    /// What `builds up` said: beside the site, as a file in it would belong to the source, and change all the time.
+    pub fn up_file(&self) -> PathBuf {
+        self.dir.with_extension("log")
+    }
+
     /// The end of what `builds up` said.
     pub fn up_log(&self) -> String {
-        let log = fs::read_to_string(self.dir.join("up.log")).unwrap_or_default();
+        let log = fs::read_to_string(self.up_file()).unwrap_or_default();
         log.lines().rev().take(40).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
@@ -235,6 +241,7 @@ impl Drop for Site {
         }
         self.kill();
         drop(fs::remove_dir_all(&self.dir));
+        drop(fs::remove_file(self.up_file()));
     }
 }
 

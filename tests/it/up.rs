@@ -79,7 +79,7 @@ fn what_was_live_is_live_again_after_a_restart() {
     site.ok(&["swap-live"]);
     site.stop();
     assert_eq!(site.live("/").0, 0);
-    assert!(site.read("up.log").contains("WSGI app 0"), "what the workers say passes through");
+    assert!(fs::read_to_string(site.up_file()).unwrap().contains("WSGI app 0"), "what the workers say passes through");
     assert_eq!(site.status("b")["state"], "down");
     site.start();
     wait_for("the live build", || site.live("/").0 == 200);
@@ -114,7 +114,10 @@ fn editing_a_skeleton_restarts_no_running_build() {
     site.ok(&["activate", "c"]);
     let titles: Vec<String> = processes_of(&site).into_iter().map(|process| process.title).collect();
     assert!(titles.iter().any(|title| title.starts_with("it-c-") && title.contains("edited")), "{titles:?}");
-    assert!(!site.read("up.log").contains("reload the uwsgi instance"), "an emperor has begun to");
+    assert!(
+        !fs::read_to_string(site.up_file()).unwrap().contains("reload the uwsgi instance"),
+        "an emperor has begun to"
+    );
     assert_eq!((worker_pids(&site, "a"), worker_pids(&site, "b")), before);
     assert_eq!(get(site.port("a"), "/").0, 200);
 }
