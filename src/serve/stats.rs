@@ -41,6 +41,11 @@ pub fn answers(socket: &Path) -> bool {
     socket::read(socket).is_ok()
 }
 
+/// Whether nobody listens at a stats socket. One who is too busy to answer is somebody.
+pub fn silent(socket: &Path) -> bool {
+    socket::read(socket).is_err_and(|error| socket::nobody(&error))
+}
+
 /// The workers of the zerg whose stats are at `socket`.
 ///
 /// # Errors

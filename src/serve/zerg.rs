@@ -15,7 +15,7 @@ use crate::model::name::BuildName;
 use crate::model::observed::{State, Worker};
 use crate::site::Site;
 use crate::system::files::{self, Mode};
-use crate::system::{process, wait};
+use crate::system::{process, procfs, wait};
 
 /// How long a worker may be idle after the master was told to pause before it is told again.
 const PAUSE_REPLY: Duration = Duration::from_secs(1);
@@ -102,8 +102,8 @@ enum Start {
 
 /// Stops a build's workers without cutting a request; whether it had any.
 ///
-/// The workers finish what they have and pause; requests that come now wait in the vassal's backlog; then the link goes,
-/// which ends the zerg at once.
+/// The workers finish what they have and what waits at the socket, and pause; requests that come now wait in the vassal's
+/// backlog; then the link goes, which ends the zerg at once.
 ///
 /// # Errors
 /// Requests do not end in time; the workers then take requests again.
@@ -118,7 +118,8 @@ pub fn stop(site: &Site, name: BuildName) -> Result<bool> {
     Ok(removed)
 }
 
-/// Lets all workers finish and pause.
+/// Lets all workers finish and pause, once no request waits for one: a swap sends no more, and whoever came before it
+/// must not wait for workers that never come.
 fn drain(site: &Site, name: BuildName) -> Result<()> {
     let paths = site.layout.build(name);
     let patience = site.config.uwsgi.drain_timeout;
@@ -128,7 +129,7 @@ fn drain(site: &Site, name: BuildName) -> Result<()> {
     let drained = wait::until(&[], patience, || {
         // Nobody there to answer means nobody there to drain.
         let Ok(workers) = stats::workers(&paths.zerg_stats()) else {
-            return Ok(Some(()));
+            return Ok(stats::silent(&paths.zerg_stats()).then_some(()));
         };
         let mut started = workers.iter().filter(|worker| worker.started());
         if started.clone().all(Worker::paused) {
@@ -141,6 +142,9 @@ fn drain(site: &Site, name: BuildName) -> Result<()> {
         // master has it; a worker that stays idle is proof that it has not.
         let paused = started.clone().any(|worker| worker.status == "pause");
         let idle = started.any(|worker| worker.in_request == 0);
+        if told.is_none() && !paused && procfs::waiting(&paths.web_socket()) > 0 {
+            return Ok(None);
+        }
         if !paused && told.is_none_or(|at: Instant| idle && at.elapsed() > PAUSE_REPLY) {
             tell(&paths.zerg_fifo(), b"p")?;
             told = Some(Instant::now());
@@ -150,9 +154,12 @@ fn drain(site: &Site, name: BuildName) -> Result<()> {
     if drained.is_some() {
         return Ok(());
     }
-    tell(&paths.zerg_fifo(), b"p")?;
+    if told.is_some() {
+        tell(&paths.zerg_fifo(), b"p")?;
+    }
     files::remove(&paths.draining())?;
-    let left = stats::workers(&paths.zerg_stats())?.iter().map(|worker| worker.in_request as usize).sum();
+    let busy: usize = stats::workers(&paths.zerg_stats())?.iter().map(|worker| worker.in_request as usize).sum();
+    let left = busy + procfs::waiting(&paths.web_socket());
     Err(Trouble::NotDrained { name, left, after: patience }.into())
 }
 

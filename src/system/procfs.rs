@@ -88,6 +88,19 @@ pub fn children(parent: i32) -> Vec<Process> {
         .collect()
 }
 
+/// How many connections wait at a unix socket for somebody to take them. The path is as the listener gave it.
+pub fn waiting(socket: &Path) -> usize {
+    let text = fs::read("/proc/net/unix").unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().filter(|line| waits_at(socket, line)).count()
+}
+
+/// Whether a line of `/proc/net/unix` is such a connection. The kernel calls it connecting until it is accepted.
+fn waits_at(socket: &Path, line: &str) -> bool {
+    const CONNECTING: &str = "02";
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    fields.get(5) == Some(&CONNECTING) && fields.get(7).is_some_and(|path| Path::new(path) == socket)
+}
+
 /// Parent and start time; the name before them is in parentheses and may contain anything, parentheses included.
 fn parse_stat(stat: &str) -> Option<(i32, u64)> {
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
@@ -107,6 +120,8 @@ fn parse_status(status: &str) -> Option<Credentials> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::{UnixListener, UnixStream};
+
     use super::*;
 
     #[test]
@@ -120,6 +135,18 @@ mod tests {
     fn a_name_with_parentheses_does_not_confuse() {
         let stat = format!("7 (a) b) S 3 {} 99 rest", "0 ".repeat(17).trim());
         assert_eq!(parse_stat(&stat), Some((3, 99)));
+    }
+
+    #[test]
+    fn connections_wait_until_they_are_taken() {
+        let path = std::env::temp_dir().join(format!("builds-procfs-{}.sock", std::process::id()));
+        let listener = UnixListener::bind(&path).unwrap();
+        let connections = [(); 2].map(|()| UnixStream::connect(&path).unwrap());
+        assert_eq!(waiting(&path), 2);
+        let taken = listener.accept().unwrap();
+        assert_eq!(waiting(&path), 1);
+        drop((taken, connections));
+        fs::remove_file(&path).unwrap();
     }
 
     #[test]

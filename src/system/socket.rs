@@ -37,3 +37,9 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
         }
     }
 }
+
+/// Whether an error of [`read`] means that nobody is there, rather than somebody who is slow or whom this user may not
+/// ask.
+pub fn nobody(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+}

@@ -77,6 +77,22 @@ fn no_command_that_ends_a_build_cuts_a_request() {
 }
 
 #[test]
+fn requests_that_wait_for_a_worker_are_answered_before_a_build_stops() {
+    let site = running("\n[uwsgi]\nworkers = 1\n");
+    let socket = site.build("a").join("run/web.sock");
+    for command in ["deactivate", "stop"] {
+        site.ok(&["activate", "a"]);
+        let first = slow(&site, "a", 1);
+        let port = site.port("a");
+        let others: Vec<_> = (0..3).map(|_| thread::spawn(move || get(port, "/slow?seconds=0.2"))).collect();
+        wait_for("requests in the backlog", || backlog(&socket).is_some_and(|(waiting, _)| waiting == 3));
+        site.ok(&[command, "a"]);
+        answered(first, "a");
+        others.into_iter().for_each(|request| answered(request, "a"));
+    }
+}
+
+#[test]
 fn a_request_to_an_inactive_build_is_held_and_answered_after_activate() {
     let site = running("");
     site.ok(&["deactivate", "a"]);
