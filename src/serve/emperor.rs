@@ -93,14 +93,15 @@ impl Emperor {
 
     /// Waits until the emperor no longer runs anything for a build whose link is gone.
     ///
-    /// An emperor that does not answer runs nothing: its instances die with it.
+    /// An emperor that is not there runs nothing: its instances die with it.
     ///
     /// # Errors
-    /// It still does after the longest time that it grants its instances.
+    /// It does not answer, though it is there; or it still runs something after the longest time that it grants its instances.
     pub fn wait_gone(self, site: &Site, name: BuildName) -> Result<(), Trouble> {
         let gone = wait::until(&[], PATIENCE, || match self.instance(site, name) {
-            Ok(None) | Err(Trouble::NoEmperor { .. }) => Ok(Some(())),
+            Ok(None) => Ok(Some(())),
             Ok(Some(_)) => Ok(None),
+            Err(Trouble::NoEmperor { source, .. }) if socket::nobody(&source) => Ok(Some(())),
             Err(trouble) => Err(trouble),
         })?;
         gone.ok_or(Trouble::NotStopped { name, emperor: self, after: PATIENCE })

@@ -3,6 +3,9 @@
 use std::net::TcpStream;
 use std::thread::{self, JoinHandle};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::look::{backlog, in_request, processes_of};
 use crate::site::{Site, get, wait_for};
 
@@ -90,6 +93,23 @@ fn requests_that_wait_for_a_worker_are_answered_before_a_build_stops() {
         answered(first, "a");
         others.into_iter().for_each(|request| answered(request, "a"));
     }
+}
+
+#[test]
+fn an_emperor_that_is_too_busy_to_answer_is_not_taken_for_gone() {
+    let site = running("");
+    let signal_all = |signal| {
+        let emperor = processes_of(&site).into_iter().filter(|process| process.title.starts_with("it-zergs"));
+        let signalled: Vec<_> = emperor.map(|process| kill(Pid::from_raw(process.pid), signal).unwrap()).collect();
+        assert!(!signalled.is_empty());
+    };
+    signal_all(Signal::SIGSTOP);
+    let said = site.run(&["rm", "a"]);
+    signal_all(Signal::SIGCONT);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains("the zergs' emperor does not answer"), "{said:?}");
+    assert!(site.build("a").join("vassal.ini").exists());
+    site.ok(&["rm", "a"]);
 }
 
 #[test]
