@@ -23,6 +23,7 @@ mod mode;
 mod names;
 mod output;
 mod packages;
+mod proxy;
 mod rm_archive;
 mod source;
 mod stage;
