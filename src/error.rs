@@ -9,6 +9,7 @@ use crate::model::name::{BadName, BuildName, BuildRef};
 use crate::model::rules::Refusal;
 use crate::model::tag::BadTag;
 use crate::serve::Trouble;
+use crate::serve::checkup::Finding;
 use crate::system::git::GitError;
 use crate::system::lock::Held;
 use crate::system::process::CommandError;
@@ -101,7 +102,9 @@ pub enum Error {
         /// How many.
         problems: usize,
         /// All findings, as text.
-        findings: String,
+        text: String,
+        /// All findings.
+        findings: Vec<Finding>,
     },
 }
 
@@ -194,7 +197,7 @@ impl Error {
             Self::Serve(trouble) => trouble.cause(),
             Self::Unhealthy { evidence, .. } => evidence.clone(),
             Self::RolledBack(source) => source.cause(),
-            Self::Doctor { findings, .. } => findings.clone(),
+            Self::Doctor { text, .. } => text.clone(),
         }
     }
 

@@ -127,11 +127,15 @@ fn document(command: &str, done: &Done) -> Value {
 }
 
 fn failure(command: &str, error: &Error) -> Value {
-    json!({
+    let mut document = json!({
         "command": command,
         "changed": false,
         "error": { "code": error.code(), "what": error.what(), "why": error.cause(), "next": error.next() },
-    })
+    });
+    if let Error::Doctor { findings, .. } = error {
+        document["findings"] = json!(findings);
+    }
+    document
 }
 
 /// Puts the further lines of a text below the first.

@@ -32,6 +32,8 @@ pub struct Site {
     pub config: Config,
     /// Where everything lies.
     pub layout: Layout,
+    /// Where `builds.toml` is.
+    pub file: PathBuf,
     /// A digest of `builds.toml`.
     pub fingerprint: u64,
     /// How long to wait for another command's lock.
@@ -57,7 +59,7 @@ impl Site {
         let layout = Layout::new(&config.site.root);
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
-        Ok(Self { config, layout, fingerprint: hasher.finish(), patience })
+        Ok(Self { config, layout, file, fingerprint: hasher.finish(), patience })
     }
 
     /// The port of a build.

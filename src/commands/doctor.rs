@@ -1,7 +1,6 @@
 use std::fmt::Write;
 
 use clap::Args;
-use serde::Serialize;
 
 use super::Cli;
 use crate::error::{Error, Result};
@@ -12,24 +11,15 @@ use crate::serve::checkup::{self, Finding};
 #[derive(Debug, Args)]
 pub struct Arguments {}
 
-#[derive(Serialize)]
-struct Row {
-    problem: bool,
-    found: String,
-    next: String,
-}
-
 pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
     let findings = checkup::examine(&site);
     let problems = findings.iter().filter(|finding| finding.problem).count();
-    let text = shown(&findings);
     if problems > 0 {
-        return Err(Error::Doctor { problems, findings: text });
+        return Err(Error::Doctor { problems, text: shown(&findings), findings });
     }
-    let text = if text.is_empty() { "everything is in order".into() } else { text };
-    let rows: Vec<Row> = findings.into_iter().map(Row::from).collect();
-    Ok(Done::looked(text).with("findings", rows))
+    let text = if findings.is_empty() { "everything is in order".into() } else { shown(&findings) };
+    Ok(Done::looked(text).with("findings", findings))
 }
 
 fn shown(findings: &[Finding]) -> String {
@@ -39,10 +29,4 @@ fn shown(findings: &[Finding]) -> String {
         write!(text, "{kind} {}\n   next {}\n", finding.found, finding.next).unwrap_or_default();
     }
     text.trim_end().to_owned()
-}
-
-impl From<Finding> for Row {
-    fn from(finding: Finding) -> Self {
-        Self { problem: finding.problem, found: finding.found, next: finding.next }
-    }
 }

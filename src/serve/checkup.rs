@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::emperor::Emperor;
 use super::nginx::{self, Nginx};
 use super::{Trouble, conf, reach};
@@ -13,7 +15,7 @@ use crate::site::Site;
 use crate::system::process::Run;
 
 /// Something that is not as it should be, or that an operator should know.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Finding {
     /// Whether the site cannot work like this.
     pub problem: bool,

@@ -84,18 +84,19 @@ fn as_it_is(making: &mut Making, source: &Path) -> Result<String> {
     Ok(format!("{} files{kind}", copied.files))
 }
 
-/// What a create takes of the source: what git tracks, or else all but the excludes and the site's own root.
+/// What a create takes of the source: what git tracks, or else all but the excludes. The site's own root is not part of
+/// it, nor is `builds.toml`, whose `[env]` may hold secrets.
 fn select(site: &Site, source: &Path) -> Result<Selection> {
-    let root = [site.layout.root().to_owned()];
+    let never = [site.layout.root().to_owned(), site.file.clone()];
     if git::work_tree(source)? {
-        return Ok(tree::listed(source, git::tracked(source)?, &Excludes::default(), &root)?);
+        return Ok(tree::listed(source, git::tracked(source)?, &Excludes::default(), &never)?);
     }
     let excludes = Excludes::new(&site.config.site.exclude).map_err(|bad| Error::Unmet {
         problem: format!("site.exclude: {:?} is no pattern", bad.0),
         cause: "a pattern names files, and is not empty".into(),
         next: "write a file name with * and ?, such as \"*.pyc\"".into(),
     })?;
-    Ok(tree::everything(source, &excludes, &root)?)
+    Ok(tree::everything(source, &excludes, &never)?)
 }
 
 /// The source and the overlay on top of it, each with what a create takes of it.

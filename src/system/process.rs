@@ -267,7 +267,9 @@ impl CommandError {
     pub fn next(&self) -> String {
         let hint = self.hint.unwrap_or("mend the cause");
         match (&self.outcome, &self.log) {
-            (Outcome::NotStarted(_), _) => "builds doctor names what is missing and how to install it".into(),
+            (Outcome::NotStarted(_), _) => {
+                "install it or correct its name; builds doctor checks what builds itself needs".into()
+            }
             (_, Some(log)) => format!("{hint}; all of the output is in {}", log.display()),
             (_, None) => "mend the cause and run the command again".into(),
         }

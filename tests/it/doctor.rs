@@ -57,6 +57,8 @@ fn a_site_before_its_init_is_told_what_to_do() {
     finds(&site, "there is no wheelhouse, or no installer beside it", "builds wheels");
     let said = site.json(&["doctor"]);
     assert_eq!(said["error"]["what"], "6 problems", "{said}");
+    let findings = said["findings"].as_array().unwrap();
+    assert_eq!(findings.iter().filter(|finding| finding["problem"] == true).count(), 6, "{said}");
     assert!(!conf_exists(&site), "doctor only looks");
 }
 

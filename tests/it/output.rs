@@ -183,17 +183,15 @@ fn shell_runs_python_on_what_it_is_given() {
 #[test]
 fn secrets_stay_where_only_the_workers_read_them() {
     const SECRET: &str = "s3cr3t-sentinel";
-    let extra = format!(
-        "source = \"app\"\n[env]\nTOKEN = \"{SECRET}\"\n[assets]\ncommands = [[\"test\", \"-e\", \"../../go\"]]\n"
-    );
+    let extra = format!("\n[env]\nTOKEN = \"{SECRET}\"\n[assets]\ncommands = [[\"test\", \"-e\", \"../../go\"]]\n");
     let site = Site::up("plain", &extra);
-    site.write("app/wsgi.py", "def application(e, s):\n    s('200 OK', [])\n    return [b'ok']\n");
+    site.write("wsgi.py", "def application(e, s):\n    s('200 OK', [])\n    return [b'ok']\n");
     let mut said = vec![site.run(&["-v", "create", "a"])];
     site.write("deploy/go", "");
     for args in ["-v init", "--json status", "-v run a -- false", "--json run a -- no-such-program", "-v doctor"] {
         said.push(site.run(&args.split(' ').collect::<Vec<_>>()));
     }
-    site.write("app/wsgi.py", "import no_such_module\n");
+    site.write("wsgi.py", "import no_such_module\n");
     for args in ["--json create c", "--json -v activate c", "status", "-v warmup", "swap-live", "--json doctor"] {
         said.push(site.run(&args.split(' ').collect::<Vec<_>>()));
     }
