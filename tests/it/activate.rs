@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use crate::look::{Process, processes_of, worker_pids, workers};
 use crate::site::{Site, get, wait_for};
 
-const SLOW: &str = "\n[env]\nSLOW_LOAD = \"2\"\n";
+const SLOW: &str = "\n[env]\nSLOW_LOAD = \"3\"\n";
 
 /// A site without names, whose build a listens.
 fn listening(fixture: &str, extra: &str) -> Site {
@@ -69,7 +69,8 @@ fn activating_twice_changes_nothing() {
 
 #[test]
 fn a_build_that_loads_too_slowly_is_inactive_again() {
-    let site = listening("broken/slow-load", "\n[env]\nSLOW_LOAD = \"100\"\n[uwsgi]\nstart_timeout = 1\n");
+    let site = listening("broken/slow-load", "");
+    site.configure("\n[env]\nSLOW_LOAD = \"100\"\n[uwsgi]\nstart_timeout = 1\n");
     let error = site.fails(5, &["activate", "a"]);
     assert!(error.contains("did not load the application within 1 s"), "{error}");
     is_inactive(&site);

@@ -47,7 +47,7 @@ fn deactivate_lets_a_request_that_came_through_nginx_finish() {
     site.ok(&["activate", "c"]);
     site.ok(&["warmup", "c"]);
     let stage = site.stage_port();
-    let request = thread::spawn(move || get(stage, "/slow?seconds=2"));
+    let request = thread::spawn(move || get(stage, "/slow?seconds=4"));
     wait_for("a busy worker", || in_request(&site, "b") == 1);
     site.ok(&["stage", "c"]);
     assert_eq!(in_request(&site, "b"), 1, "the request ended too early to prove anything");
@@ -144,7 +144,7 @@ fn deactivating_twice_changes_nothing() {
 #[test]
 fn a_drain_that_takes_too_long_leaves_the_build_at_work() {
     let site = running("\n[uwsgi]\ndrain_timeout = 1\n");
-    let request = slow(&site, "a", 4);
+    let request = slow(&site, "a", 5);
     let error = site.fails(1, &["deactivate", "a"]);
     assert!(error.contains("build a still works on 1 request") && error.contains("builds deactivate a"), "{error}");
     answered(request, "a");

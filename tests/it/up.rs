@@ -85,6 +85,7 @@ fn what_was_live_is_live_again_after_a_restart() {
     wait_for("the live build", || site.live("/").0 == 200);
     assert!(site.live("/").1.contains(r#""build": "b""#));
     wait_for("the staged build", || site.staged("/").1.contains(r#""build": "a""#));
+    wait_for("all of its workers", || site.status("a")["state"] != "active");
     assert_eq!(site.names(), ("b".into(), "a".into()));
     site.ok(&["swap-live"]);
     assert!(site.live("/").1.contains(r#""build": "a""#));

@@ -1,7 +1,7 @@
 //! `warmup` asks a build until every worker has answered as it must.
 
-use crate::look::{in_request, workers};
-use crate::site::Site;
+use crate::look::workers;
+use crate::site::{Site, get};
 
 /// A site without names, whose build a runs.
 fn running(fixture: &str, extra: &str) -> Site {
@@ -47,21 +47,35 @@ fn the_result_is_there_for_programs_too() {
     assert_eq!((quiet.code, quiet.err.as_str()), (0, ""));
 }
 
+/// Answers with the most requests that it has worked on at a time since it was asked that.
+const COUNTS: &str = r#"
+import threading, time
+lock, now, most = threading.Lock(), 0, 0
+
+def application(environ, start_response):
+    global now, most
+    start_response("200 OK", [])
+    if environ["PATH_INFO"] == "/most":
+        answer, most = most, 0
+        return [str(answer).encode()]
+    with lock:
+        now += 1
+        most = max(most, now)
+    time.sleep(0.5)
+    with lock:
+        now -= 1
+    return [b"ok"]
+"#;
+
 #[test]
 fn as_many_requests_as_asked_for_are_under_way_at_a_time() {
-    let site = running(
-        "plain",
-        "\n[uwsgi]\nworkers = 1\nthreads = 5\n[warmup]\npaths = [\"/slow?seconds=0.7\"]\nconcurrency = 4\n",
-    );
-    for (arguments, expected) in [(&[][..], 4), (&["-c", "1"], 1), (&["-c", "3"], 3)] {
-        let mut warmup = site.command(&[&["warmup", "a", "-q", "--json"], arguments].concat());
-        let mut warmup = warmup.stdout(std::process::Stdio::null()).spawn().unwrap();
-        let mut most = 0;
-        while warmup.try_wait().unwrap().is_none() {
-            most = most.max(in_request(&site, "a"));
-        }
-        assert!(warmup.wait().unwrap().success());
-        assert_eq!(most, expected);
+    let site = Site::up("plain", "\n[uwsgi]\nworkers = 1\nthreads = 6\n[warmup]\nconcurrency = 4\n");
+    site.write("wsgi.py", COUNTS);
+    site.ok(&["create", "a"]);
+    site.ok(&["activate", "a"]);
+    for (arguments, most) in [(&[][..], "4"), (&["-c", "1"], "1"), (&["-c", "3"], "3")] {
+        site.ok(&[&["warmup", "a"], arguments].concat());
+        assert_eq!(get(site.port("a"), "/most"), (200, most.into()));
     }
     for wrong in ["0", "1025", "many"] {
         assert_eq!(site.run(&["warmup", "a", "-c", wrong]).code, 2);
