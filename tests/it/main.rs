@@ -24,6 +24,7 @@ mod names;
 mod output;
 mod packages;
 mod proxy;
+mod readme;
 mod rm_archive;
 mod source;
 mod stage;

@@ -1,6 +1,7 @@
 //! The whole file: defaults, good values, the texts of errors, secrets.
 
 mod good;
+mod readme;
 mod refused;
 mod unknown;
 
