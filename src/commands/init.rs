@@ -103,7 +103,8 @@ fn run_commands(site: &Site, name: BuildName) -> Result<()> {
 fn serve(site: &Site, name: BuildName) -> Result<bool> {
     let _lock = site.lock_build(name)?;
     let activated = activate::activate(site, name)?;
-    let cold = site.observe(name)?.state() < State::Warm;
+    // Warm only tells that the workers have answered, be it with errors: a build gets a name on good answers of its own.
+    let cold = site.names()?.role(name).is_none() || site.observe(name)?.state() < State::Warm;
     if cold {
         warmup::warm(site, name, site.config.warmup.concurrency)?;
     }

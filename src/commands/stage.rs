@@ -19,7 +19,8 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let (name, _lock) = site.claim(super::reference(&arguments.name)?)?;
     rules::stage(name, site.observe(name)?.state(), &site.names()?)?;
     let activated = activate::activate(&site, name)?;
-    let warmed = site.observe(name)?.state() < State::Warm;
+    // Warm only tells that the workers have answered, be it with errors: a build is staged on good answers of its own.
+    let warmed = site.names()?.stage != Some(name) || site.observe(name)?.state() < State::Warm;
     if warmed {
         warmup::warm(&site, name, site.config.warmup.concurrency)?;
     }

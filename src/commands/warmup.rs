@@ -148,7 +148,13 @@ fn check(site: &Site, name: BuildName, path: &str, answer: &Answer) -> Result<()
         }
         Ok(status) => {
             let evidence = format!("{path} answered {status}, expected {}", list(expect));
-            Err(unhealthy(name, "wrong answer to a warm-up request", evidence))
+            // A site's first stumbling blocks, in Django's words.
+            let hint = match status {
+                400 => format!("; ALLOWED_HOSTS in its settings must contain {}", site.config.site.host),
+                404 => "; warmup.paths in builds.toml names pages that the site has".into(),
+                _ => String::new(),
+            };
+            Err(unhealthy(name, "wrong answer to a warm-up request", evidence + &hint))
         }
         Err(reason) => Err(unhealthy(name, "no answer to a warm-up request", format!("{path}: {reason}"))),
     }
