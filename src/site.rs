@@ -15,6 +15,7 @@ use crate::model::name::{BuildName, BuildRef};
 use crate::model::observed::{Build, Names};
 use crate::model::port::Port;
 use crate::model::rules::Refusal;
+use crate::model::skeletons;
 use crate::serve::stats;
 use crate::system::files::{self, Mode};
 use crate::system::lock::{self, Lock};
@@ -68,6 +69,24 @@ impl Site {
     /// It would lie above 65535.
     pub fn port(&self, name: BuildName) -> Result<Port> {
         Port::of(name, self.config.site.base_port).ok_or_else(|| Refusal::NoPort(name).into())
+    }
+
+    /// The port that a build listens on, or will: what its `build.ini` says, which may be older than `builds.toml`.
+    ///
+    /// # Errors
+    /// It would lie above 65535, or the file cannot be read.
+    pub fn own_port(&self, name: BuildName) -> Result<u16> {
+        let ini = files::read(&self.layout.build(name).build_ini())?;
+        ini.as_deref().and_then(skeletons::port_in).map_or_else(|| Ok(self.port(name)?.number()), Ok)
+    }
+
+    /// Checks that a build that has a vassal listens where `builds.toml` says.
+    ///
+    /// # Errors
+    /// The base port was changed since.
+    pub fn check_port(&self, name: BuildName) -> Result<()> {
+        let (own, wanted) = (self.own_port(name)?, self.port(name)?.number());
+        if own == wanted { Ok(()) } else { Err(Refusal::OtherPort { name, own, wanted }.into()) }
     }
 
     /// What the two links say, each checked to name a complete build of this site. Links are read, never followed.

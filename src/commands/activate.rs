@@ -40,6 +40,9 @@ fn pid(worker: &Worker) -> i32 {
 pub fn activate(site: &Site, name: BuildName) -> Result<bool> {
     let build = site.observe(name)?;
     rules::usable(name, build.state())?;
+    if build.vassal_link {
+        site.check_port(name)?;
+    }
     if build.state() >= State::Ready {
         return Ok(false);
     }

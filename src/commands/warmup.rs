@@ -78,6 +78,7 @@ impl Warmth {
 /// An answer is not as `warmup.expect` wants it, none comes, or a worker has not answered within `warmup.timeout`.
 pub fn warm(site: &Site, name: BuildName, concurrency: u16) -> Result<Warmth> {
     rules::warmup(name, site.observe(name)?.state())?;
+    site.check_port(name)?;
     let config = &site.config.warmup;
     let began = Instant::now();
     let browser = Browser::new(site.port(name)?.number(), &site.config.site.host, config.timeout)

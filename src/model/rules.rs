@@ -34,6 +34,15 @@ pub enum Refusal {
     NotActive(BuildName),
     /// Not every worker has loaded the application.
     NotReady(BuildName, State),
+    /// A running build listens on another port than the configuration gives it.
+    OtherPort {
+        /// The build.
+        name: BuildName,
+        /// Where it listens.
+        own: u16,
+        /// Where it should.
+        wanted: u16,
+    },
     /// The directory holds files that no create put there.
     Foreign(BuildName),
     /// An archive cannot share files with itself, or with what may change or vanish.
@@ -168,6 +177,9 @@ impl Refusal {
             Self::Holds { role, .. } => format!("{} points to it", role.link_name()),
             Self::NotActive(_) => "it has no workers".into(),
             Self::NotReady(_, state) => format!("it is {state}; a build must be ready before it may be live"),
+            Self::OtherPort { own, wanted, .. } => {
+                format!("it listens on {own}, and site.base_port in builds.toml now gives it {wanted}")
+            }
             Self::Foreign(_) => "it has no build.json, and it is not empty".into(),
             Self::BadBasis(_) => "an archive shares files with another build, a complete one".into(),
         }
@@ -187,6 +199,11 @@ impl Refusal {
             Self::Holds { role: Role::Stage, .. } => "builds stage another build first".into(),
             Self::NotActive(name) => format!("builds activate {name}"),
             Self::NotReady(name, _) => format!("builds stage {name}"),
+            Self::OtherPort { name, .. } => {
+                format!(
+                    "set site.base_port back; or, where {name} is neither live nor staged, builds stop {name} first"
+                )
+            }
             Self::Foreign(name) => format!("look into builds/{name} and move it away"),
             Self::BadBasis(_) => "builds list shows the builds to choose from".into(),
         }
@@ -206,6 +223,7 @@ impl fmt::Display for Refusal {
             Self::Holds { name, role: Role::Stage, verb } => write!(f, "cannot {verb} {name}: it is staged"),
             Self::NotActive(name) => write!(f, "build {name} is not active"),
             Self::NotReady(name, _) => write!(f, "build {name} is not ready"),
+            Self::OtherPort { name, .. } => write!(f, "build {name} listens on another port"),
             Self::Foreign(name) => write!(f, "builds/{name} was not made by builds"),
             Self::BadBasis(name) => write!(f, "build {name} cannot be the basis"),
         }

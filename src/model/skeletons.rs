@@ -78,6 +78,11 @@ pub fn build_ini(config: &Config, manifest: &Manifest, port: Port) -> String {
     )
 }
 
+/// The port in the text of a `build.ini`.
+pub fn port_in(build_ini: &str) -> Option<u16> {
+    build_ini.lines().find_map(|line| line.strip_prefix("set-placeholder = build-port="))?.parse().ok()
+}
+
 /// A build's nginx upstream for a role: `web` in `live.conf`, `webstage` in `stage.conf`.
 pub fn upstream(config: &Config, layout: &Layout, role: Role, port: Port) -> String {
     let template = match config.nginx.upstream {

@@ -188,6 +188,11 @@ fn builds(site: &Site) -> Vec<Finding> {
             continue;
         }
         let state = site.observe(name).map(|build| build.state());
+        if state.as_ref().is_ok_and(|&state| state >= State::Down)
+            && let Err(error) = site.check_port(name)
+        {
+            findings.push(failed(&error));
+        }
         match state {
             Ok(State::Incomplete) => findings.push(notice(
                 format!("build {name} is incomplete"),

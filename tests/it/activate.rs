@@ -160,3 +160,26 @@ fn only_a_whole_build_is_activated() {
     assert!(!fs::exists(site.build("a").join("vassal.ini")).unwrap());
     site.fails(2, &["activate", "b"]);
 }
+
+#[test]
+fn a_base_port_that_changes_under_running_builds_is_told() {
+    let site = Site::ready("plain", "");
+    let old = site.read("builds.toml");
+    site.write("builds.toml", &old.replacen(&site.ports.base.to_string(), &(site.ports.base + 10).to_string(), 1));
+    for command in [["warmup", "a"], ["activate", "a"], ["stage", "b"]] {
+        let error = site.fails(3, &command);
+        assert!(error.contains("listens on another port") && error.contains("site.base_port"), "{error}");
+    }
+    let error = site.fails(1, &["doctor"]);
+    assert!(error.contains("build a listens on another port"), "{error}");
+    // The names need no port.
+    site.ok(&["swap-live"]);
+    assert!(site.live("/").1.contains(r#""build": "b""#));
+    // A build that is stopped takes the new port.
+    site.write("builds.toml", &old);
+    site.ok(&["create", "d"]);
+    site.ok(&["stop", "d"]);
+    site.write("builds.toml", &old.replacen(&site.ports.base.to_string(), &(site.ports.base + 10).to_string(), 1));
+    site.ok(&["activate", "d"]);
+    assert_eq!(get(site.port("d") + 10, "/").0, 200);
+}
