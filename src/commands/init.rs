@@ -15,7 +15,7 @@ use crate::serve::emperor::Emperor;
 use crate::serve::{conf, names};
 use crate::site::{CONFIG, Site};
 use crate::steps::source::guess_module;
-use crate::steps::{self, Wish, in_build};
+use crate::steps::{Wish, in_build};
 use crate::system::files::{self, Mode};
 
 /// Takes nothing.
@@ -28,7 +28,7 @@ pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
         site => site?,
     };
     let wrote = conf::write_missing(&site)?;
-    follow_mode(&site)?;
+    conf::check_pass(&site)?;
     let fetched = if wheels::are_missing(&site) { wheels::fetch(&site)?.changed } else { false };
     for emperor in [Emperor::Vassals, Emperor::Zergs] {
         emperor.await_start(&site)?;
@@ -58,17 +58,6 @@ pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
         .with("live", live)
         .with("stage", stage)
         .with("nginx_reloaded", moved.reloaded))
-}
-
-/// Lets the upstreams of all builds follow `nginx.upstream`, as `conf/pass.conf` does: nginx loads both at once.
-fn follow_mode(site: &Site) -> Result<()> {
-    conf::check_pass(site)?;
-    for name in site.builds()? {
-        if site.manifest(name)?.is_some_and(|manifest| manifest.state == Progress::Complete) {
-            steps::conf::write_upstreams(site, name)?;
-        }
-    }
-    Ok(())
 }
 
 /// The builds that the names have, or else the first two names that are free or were begun.

@@ -84,7 +84,7 @@ pub fn port_in(build_ini: &str) -> Option<u16> {
 }
 
 /// A build's nginx upstream for a role: `web` in `live.conf`, `webstage` in `stage.conf`.
-pub fn upstream(config: &Config, layout: &Layout, role: Role, port: Port) -> String {
+pub fn upstream(config: &Config, layout: &Layout, role: Role, port: u16) -> String {
     let template = match config.nginx.upstream {
         Upstream::Socket => include_str!("../../skel/build/upstream-socket.conf"),
         Upstream::Port => include_str!("../../skel/build/upstream-port.conf"),

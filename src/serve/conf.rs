@@ -4,6 +4,8 @@ use nix::unistd::geteuid;
 
 use crate::error::{Error, Result};
 use crate::model::config::Upstream;
+use crate::model::layout::Role;
+use crate::model::name::BuildName;
 use crate::model::skeletons::{self, Skeleton};
 use crate::site::Site;
 use crate::system::files::{self, Mode};
@@ -40,6 +42,18 @@ pub fn write_missing(site: &Site) -> Result<bool> {
         }
     }
     Ok(wrote)
+}
+
+/// Writes how nginx reaches a build that listens on `port`, in each role.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn write_upstreams(site: &Site, name: BuildName, port: u16) -> Result<()> {
+    for role in [Role::Live, Role::Stage] {
+        let upstream = skeletons::upstream(&site.config, &site.layout, role, port);
+        files::write_if_changed(&site.layout.build(name).upstream(role), upstream.as_bytes(), Mode::Public)?;
+    }
+    Ok(())
 }
 
 /// Checks that `conf/pass.conf` speaks to builds in the way that `nginx.upstream` says: HTTP to a socket, or uwsgi to a

@@ -36,6 +36,11 @@ pub fn move_to(site: &Site, from: Names, to: Names) -> Result<Moved> {
         Err(_) => None,
     };
     let loaded = nginx.as_ref().map(Nginx::loaded).transpose()?.flatten();
+    // A build may be older than a change of nginx.upstream.
+    conf::check_pass(site)?;
+    for name in [to.live, to.stage].into_iter().flatten() {
+        conf::write_upstreams(site, name, site.own_port(name)?)?;
+    }
     let links = take(site, from, to)?;
     let Some(nginx) = nginx else {
         tracing::warn!("nginx does not run: builds up, or start the host's nginx");
@@ -45,6 +50,10 @@ pub fn move_to(site: &Site, from: Names, to: Names) -> Result<Moved> {
         Ok(reloaded) => Ok(Moved { links, reloaded }),
         Err(error) if links && from.live.is_some() => {
             take(site, to, from)?;
+            // A reload that came too late may still happen, and must not be the last.
+            if nginx.loaded()?.is_none() {
+                nginx.follow(None).ok();
+            }
             Err(Error::RolledBack(Box::new(error)))
         }
         Err(error) => Err(error),

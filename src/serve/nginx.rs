@@ -61,7 +61,7 @@ pub fn find(site: &Site) -> Result<Nginx<'_>, Trouble> {
     }
 }
 
-/// What nginx would load for this site's two names.
+/// What nginx would load for this site's two names, and how it would speak to them.
 ///
 /// # Errors
 /// A file is there and cannot be read.
@@ -70,7 +70,11 @@ pub fn upstreams(site: &Site) -> Result<String> {
     for role in [Role::Live, Role::Stage] {
         text += &files::read(&site.layout.link(role).join(role.upstream_name()))?.unwrap_or_default();
     }
-    Ok(text)
+    Ok(text + &files::read(&pass(site))?.unwrap_or_default())
+}
+
+fn pass(site: &Site) -> PathBuf {
+    site.layout.conf().join("pass.conf")
 }
 
 impl Nginx<'_> {
@@ -98,10 +102,11 @@ impl Nginx<'_> {
         let older = |data: io::Result<fs::Metadata>| {
             data.and_then(|data| data.modified()).map_or(true, |changed| changed < started)
         };
-        [Role::Live, Role::Stage].into_iter().all(|role| {
+        let names = [Role::Live, Role::Stage].into_iter().all(|role| {
             let link = self.site.layout.link(role);
             older(fs::symlink_metadata(&link)) && older(fs::metadata(link.join(role.upstream_name())))
-        })
+        });
+        names && older(fs::metadata(pass(self.site)))
     }
 
     /// Reloads nginx if the names mean something else than `loaded`, and returns when its new workers serve; whether it
@@ -114,6 +119,8 @@ impl Nginx<'_> {
         let differs = loaded != Some(&upstreams);
         if differs {
             self.test()?;
+            // From here on nobody knows what it has loaded, should this process be killed or the reload take too long.
+            files::remove(&self.record_file())?;
             self.reload()?;
         }
         let record = Loaded { master: self.master.pid, started: self.master.started, upstreams };

@@ -2,10 +2,9 @@
 
 use super::{Making, Note};
 use crate::error::Result;
-use crate::model::layout::Role;
 use crate::model::manifest::Manifest;
-use crate::model::name::BuildName;
 use crate::model::{environment, skeletons};
+use crate::serve::conf;
 use crate::site::Site;
 use crate::system::files::{self, Mode};
 
@@ -24,7 +23,7 @@ pub fn write(site: &Site, manifest: &Manifest) -> Result<()> {
     let paths = site.layout.build(name);
     let ini = skeletons::build_ini(&site.config, manifest, port);
     files::write_if_changed(&paths.build_ini(), ini.as_bytes(), Mode::Public)?;
-    write_upstreams(site, name)?;
+    conf::write_upstreams(site, name, port.number())?;
     files::private_directory(&paths.run(), 0o750)?;
     files::private_directory(&paths.env_dir(), 0o700)?;
     let variables = environment::variables(&site.config, &site.layout, name, &manifest.tag);
@@ -35,19 +34,6 @@ pub fn write(site: &Site, manifest: &Manifest) -> Result<()> {
     }
     for (key, value) in &variables {
         files::write_if_changed(&paths.env_dir().join(key), value.as_bytes(), Mode::Private)?;
-    }
-    Ok(())
-}
-
-/// Writes how nginx reaches a build, in the way that `nginx.upstream` says.
-///
-/// # Errors
-/// A file cannot be written.
-pub fn write_upstreams(site: &Site, name: BuildName) -> Result<()> {
-    let (paths, port) = (site.layout.build(name), site.port(name)?);
-    for role in [Role::Live, Role::Stage] {
-        let upstream = skeletons::upstream(&site.config, &site.layout, role, port);
-        files::write_if_changed(&paths.upstream(role), upstream.as_bytes(), Mode::Public)?;
     }
     Ok(())
 }

@@ -5,11 +5,13 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::load::Load;
 use crate::look::nginx_workers;
-use crate::site::Site;
+use crate::site::{Site, wait_for};
 
 const PORT_MODE: &str = "\n[nginx]\nupstream = \"port\"\n";
 
@@ -100,6 +102,50 @@ fn with_ports_a_conf_that_nginx_refuses_takes_the_swap_back() {
     site.write("deploy/conf/locations.conf", &good);
     site.ok(&["swap-live"]);
     assert_eq!(shown(&site), "b");
+}
+
+#[test]
+fn with_ports_a_swap_that_was_killed_in_the_reload_leaves_nobody_mistaken() {
+    let site = Site::ready("plain", PORT_MODE);
+    // A master that is stopped gets the signal to reload only after the command is dead.
+    let master = Pid::from_raw(site.read("deploy/run/nginx.pid").trim().parse().unwrap());
+    kill(master, Signal::SIGSTOP).unwrap();
+    let record = site.root().join("run/nginx.loaded");
+    let mut swap = site.command(&["swap-live"]).spawn().unwrap();
+    wait_for("the reload", || !record.exists());
+    wait_for("the signal", || pending(master).contains("0000000000000001"));
+    swap.kill().unwrap();
+    swap.wait().unwrap();
+    kill(master, Signal::SIGCONT).unwrap();
+    wait_for("build b at the live server", || shown(&site) == "b");
+
+    assert_eq!(site.names(), names("b", "a"));
+    assert_eq!(site.json(&["swap-live", "a"])["nginx_reloaded"], true);
+    assert_eq!(shown(&site), "a");
+}
+
+/// The signals that wait for a process, as `/proc` shows them.
+fn pending(pid: Pid) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    status.lines().find(|line| line.starts_with("ShdPnd:")).unwrap().to_owned()
+}
+
+#[test]
+fn a_changed_upstream_mode_is_refused_until_init_has_changed_all_of_it() {
+    let site = Site::ready("plain", "");
+    for (mode, other) in [("port", "socket"), ("socket", "port")] {
+        site.configure(&format!("\n[nginx]\nupstream = {mode:?}\n"));
+        let error = site.fails(1, &["swap-live"]);
+        assert!(error.contains(&format!("nginx.upstream is {mode:?}")), "{other} {error}");
+        assert_eq!((site.names(), shown(&site)), (names("a", "b"), "a".into()));
+        std::fs::remove_file(site.root().join("conf/pass.conf")).unwrap();
+        assert_eq!(site.json(&["init"])["nginx_reloaded"], true);
+        for live in ["b", "a"] {
+            assert_eq!(site.json(&["swap-live"])["nginx_reloaded"], mode == "port");
+            assert_eq!(shown(&site), live);
+            assert_eq!(site.staged("/").0, 200);
+        }
+    }
 }
 
 #[test]
