@@ -219,7 +219,7 @@ impl Site {
         names_in(&self.layout.builds())
     }
 
-    /// A build's manifest; `None` where it has none, or none that can be read.
+    /// A build's manifest; `None` where it has none, or none that can be read, or that of the build that was copied.
     ///
     /// # Errors
     /// It is there and the disk refuses it.
@@ -228,7 +228,8 @@ impl Site {
             true => files::read(&self.layout.build(name).manifest())?,
             false => None,
         };
-        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+        let manifest: Option<Manifest> = text.and_then(|text| serde_json::from_str(&text).ok());
+        Ok(manifest.filter(|manifest| manifest.name == name))
     }
 
     /// Writes a build's manifest.
@@ -284,6 +285,14 @@ impl Site {
     /// Another command holds it for too long.
     pub fn lock_build(&self, name: BuildName) -> Result<Lock> {
         lock::take(&self.layout.run().join(format!("build-{name}.lock")), &format!("build {name}"), self.patience)
+    }
+
+    /// Waits for what a killed create or init of a build has left running.
+    ///
+    /// # Errors
+    /// It still runs when this site's patience is over.
+    pub fn await_orphans(&self, name: BuildName) -> Result<()> {
+        lock::await_orphans(&self.layout.create_log(name), &format!("build {name}"), self.patience)
     }
 }
 

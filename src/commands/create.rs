@@ -36,6 +36,10 @@ pub fn create(site: &Site, name: BuildName, wish: &Wish) -> Result<Done> {
     site.check_ours(name)?;
     let existing = if site.is_build(name) { Some(site.observe(name)?.state()) } else { None };
     rules::create(name, existing)?;
+    if existing.is_some() {
+        // What looks incomplete may be live with a damaged build.json.
+        rules::spare("create", name, &site.names()?)?;
+    }
     // A build that has no source, or cannot listen in the end, is not worth beginning.
     steps::source::directory(site)?;
     Emperor::Vassals.check(site)?;

@@ -8,6 +8,7 @@ use crate::model::layout::Role;
 use crate::model::manifest::Progress;
 use crate::model::name::{BuildName, BuildRef};
 use crate::model::observed::{Names, State};
+use crate::model::rules::Refusal;
 use crate::model::skeletons;
 use crate::model::tag::Tag;
 use crate::report::Done;
@@ -75,11 +76,17 @@ fn ensure(site: &Site, name: BuildName) -> Result<bool> {
         return Ok(false);
     }
     tracing::info!("create   {name}");
-    create::create(site, name, &Wish::default()).map(|_| true)
+    match create::create(site, name, &Wish::default()) {
+        // Another init made it while this one waited.
+        Err(Error::Refused(Refusal::Exists(_))) => Ok(false),
+        created => created.map(|_| true),
+    }
 }
 
 /// Runs the `[init]` commands in the build that will be live. They run again if `init` is killed before it ends.
 fn run_commands(site: &Site, name: BuildName) -> Result<()> {
+    let _lock = site.lock_build(name)?;
+    site.await_orphans(name)?;
     let tag = site.manifest(name)?.map_or_else(Tag::untagged, |manifest| manifest.tag);
     for command in &site.config.init.commands {
         tracing::info!("init     {}", command.as_slice().join(" "));

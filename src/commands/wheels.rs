@@ -12,7 +12,7 @@ use crate::site::Site;
 use crate::steps::node::install_verb;
 use crate::steps::source::files_of;
 use crate::system::process::Run;
-use crate::system::{files, tree};
+use crate::system::{files, lock, tree};
 
 /// Takes nothing.
 #[derive(Debug, Args)]
@@ -43,6 +43,7 @@ pub fn are_missing(site: &Site) -> bool {
 /// A program is missing or fails, or the source cannot be read.
 pub fn fetch(site: &Site) -> Result<Fetched> {
     let _lock = site.lock_stores()?;
+    lock::await_orphans(&site.layout.logs().join("wheels.log"), "the wheelhouse", site.patience)?;
     files::directory(&site.layout.logs())?;
     files::directory(&site.layout.wheelhouse())?;
     make_tools(site)?;

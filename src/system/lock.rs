@@ -73,6 +73,27 @@ pub fn take(path: &Path, what: &str, patience: Duration) -> Result<Lock> {
     Ok(Lock(lock))
 }
 
+/// Waits until no program writes to `log` that a killed command has left running. It might still change what the next
+/// command works on.
+///
+/// # Errors
+/// One still does after `patience`.
+pub fn await_orphans(log: &Path, what: &str, patience: Duration) -> Result<()> {
+    let Ok(mut file) = File::open(log).map(Some) else { return Ok(()) };
+    let ended = wait::until(&[], patience, || {
+        let Some(own) = file.take() else { return Ok(None) };
+        match Flock::lock(own, FlockArg::LockExclusiveNonblock) {
+            Err((own, Errno::EWOULDBLOCK)) => {
+                file = Some(own);
+                Ok::<_, Error>(None)
+            }
+            _ => Ok(Some(())),
+        }
+    })?;
+    let holder = format!("a program that a killed command has left, and that writes to {}", log.display());
+    ended.ok_or_else(|| Held { what: what.to_owned(), holder, waited: patience }.into())
+}
+
 fn open(path: &Path) -> Result<File> {
     // Never truncated here: the text belongs to the holder.
     OpenOptions::new()

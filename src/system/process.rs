@@ -11,6 +11,7 @@ use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -140,6 +141,9 @@ impl Run {
         let failed = |error| self.error(Outcome::NotStarted(error), String::new(), Some(log));
         let file = OpenOptions::new().append(true).create(true).mode(0o640).open(log).map_err(failed)?;
         let began = file.metadata().map_err(failed)?.len();
+        // Shared with the program, so that it outlives this process where that is killed, and only there: see
+        // `lock::await_orphans`. Not every file system has locks.
+        let _lock = file.try_clone().ok().and_then(|file| Flock::lock(file, FlockArg::LockSharedNonblock).ok());
         let mut command = self.command();
         command.stdin(Stdio::null()).stderr(file.try_clone().map_err(failed)?).stdout(file);
         let outcome = match self.wait(&mut command) {

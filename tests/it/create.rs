@@ -4,8 +4,9 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::process::Command;
 
-use crate::helpers::{GATE, Gate, listing};
+use crate::helpers::{GATE, Gate, listing, shell};
 use crate::site::Site;
 
 #[test]
@@ -113,6 +114,43 @@ fn a_killed_create_is_continued_by_the_same_command() {
     assert_eq!(said.code, 0, "{said:?}");
     assert!(said.err.contains("python   done before"), "{}", said.err);
     assert_eq!(site.status("a")["state"], "listening");
+}
+
+#[test]
+fn what_a_killed_create_has_left_running_is_waited_for() {
+    let site = Site::up("plain", GATE);
+    let gate = Gate::new(&site);
+    let mut create = gate.create("a");
+    create.kill().unwrap();
+    create.wait().unwrap();
+    let error = site.fails(4, &["--wait", "0", "create", "a"]);
+    assert!(error.contains("left") && error.contains("logs/a.create.log"), "{error}");
+    gate.open();
+    site.ok(&["create", "a"]);
+}
+
+#[test]
+fn a_live_build_with_a_damaged_manifest_is_not_made_again() {
+    let site = Site::ready("plain", "");
+    let (manifest, damaged) = ("deploy/builds/a/build.json", "{\"name\":");
+    let whole = site.read(manifest);
+    site.write(manifest, damaged);
+    site.write("new.py", "");
+    site.fails(3, &["create", "a"]);
+    assert!(!site.build("a").join("new.py").exists());
+    assert_eq!(site.read(manifest), damaged);
+    site.write(manifest, &whole);
+    site.ok(&["swap-live"]);
+}
+
+#[test]
+fn the_copy_of_a_build_is_no_build() {
+    let site = Site::ready("plain", "");
+    shell(Command::new("cp").arg("-a").arg(site.build("b")).arg(site.build("c")));
+    assert_eq!(site.status("c")["state"], "incomplete");
+    site.fails(3, &["stage", "c"]);
+    site.ok(&["rm", "c"]);
+    assert_eq!(site.status("b")["state"], "warm");
 }
 
 #[test]
