@@ -64,7 +64,7 @@ pub struct Common {
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
     /// How long to wait for a lock that another command holds
-    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(..=86_400))]
     pub wait: u64,
 }
 

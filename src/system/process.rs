@@ -232,6 +232,8 @@ impl Run {
 /// A search path on which nginx is found: distributions keep it where an ordinary user's path does not lead.
 fn with_sbin(path: OsString) -> OsString {
     let sbin = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    // Without one, as under `env -i`, what shells take then; an empty entry would mean the working directory.
+    let path = if path.is_empty() { OsString::from("/usr/local/bin:/usr/bin:/bin") } else { path };
     let mut directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
     directories.extend(sbin.into_iter().filter(|one| !std::env::split_paths(&path).any(|other| other == *one)));
     std::env::join_paths(directories).unwrap_or(path)
