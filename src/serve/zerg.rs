@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -132,9 +133,8 @@ fn drain(site: &Site, name: BuildName) -> Result<()> {
             return Ok(stats::silent(&paths.zerg_stats()).then_some(()));
         };
         let mut started = workers.iter().filter(|worker| worker.started());
-        if started.clone().all(Worker::paused) {
+        if started.clone().all(Worker::paused) && is_left_alone(&paths.web_socket()) {
             quiet += 1;
-            // Between taking a connection and counting it a worker looks paused for a moment: look twice.
             return Ok((quiet > 1).then_some(()));
         }
         quiet = 0;
@@ -142,7 +142,7 @@ fn drain(site: &Site, name: BuildName) -> Result<()> {
         // master has it; a worker that stays idle is proof that it has not.
         let paused = started.clone().any(|worker| worker.status == "pause");
         let idle = started.any(|worker| worker.in_request == 0);
-        if told.is_none() && !paused && procfs::waiting(&paths.web_socket()) > 0 {
+        if told.is_none() && !paused && procfs::connections(&paths.web_socket()).waiting > 0 {
             return Ok(None);
         }
         if !paused && told.is_none_or(|at: Instant| idle && at.elapsed() > PAUSE_REPLY) {
@@ -159,8 +159,21 @@ fn drain(site: &Site, name: BuildName) -> Result<()> {
     }
     files::remove(&paths.draining())?;
     let busy: usize = stats::workers(&paths.zerg_stats())?.iter().map(|worker| worker.in_request as usize).sum();
-    let left = busy + procfs::waiting(&paths.web_socket());
+    let left = busy + procfs::connections(&paths.web_socket()).waiting;
     Err(Trouble::NotDrained { name, left, after: patience }.into())
+}
+
+/// Whether nobody holds a connection of a socket, nor takes one that waits there.
+///
+/// A worker that has just taken one looks paused, for it has not counted it yet. Of a worker's threads the signal wakes
+/// only one: each other one pauses after one more connection, so where none waits an empty one is sent.
+fn is_left_alone(socket: &Path) -> bool {
+    let connections = procfs::connections(socket);
+    let lacks = connections.listeners > 0 && connections.waiting == 0;
+    if lacks {
+        drop(UnixStream::connect(socket));
+    }
+    connections.taken == 0 && !lacks
 }
 
 /// Writes a command to a master's fifo. Without a reader it fails instead of waiting for one.

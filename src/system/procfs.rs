@@ -88,17 +88,33 @@ pub fn children(parent: i32) -> Vec<Process> {
         .collect()
 }
 
-/// How many connections wait at a unix socket for somebody to take them. The path is as the listener gave it.
-pub fn waiting(socket: &Path) -> usize {
-    let text = fs::read("/proc/net/unix").unwrap_or_default();
-    String::from_utf8_lossy(&text).lines().filter(|line| waits_at(socket, line)).count()
+/// What the kernel knows of a unix socket by its path, which is as the listener gave it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Connections {
+    /// Sockets that listen there. There are none in sight where they belong to another network namespace.
+    pub listeners: usize,
+    /// Connections that wait for somebody to take them.
+    pub waiting: usize,
+    /// Connections that somebody has taken and not closed.
+    pub taken: usize,
 }
 
-/// Whether a line of `/proc/net/unix` is such a connection. The kernel calls it connecting until it is accepted.
-fn waits_at(socket: &Path, line: &str) -> bool {
-    const CONNECTING: &str = "02";
-    let fields: Vec<&str> = line.split_whitespace().collect();
-    fields.get(5) == Some(&CONNECTING) && fields.get(7).is_some_and(|path| Path::new(path) == socket)
+/// The connections at a unix socket.
+pub fn connections(socket: &Path) -> Connections {
+    let mut seen = Connections::default();
+    let text = fs::read("/proc/net/unix").unwrap_or_default();
+    for line in String::from_utf8_lossy(&text).lines() {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let here = fields.get(7).is_some_and(|path| Path::new(path) == socket);
+        // The kernel's states: unconnected, connecting until it is accepted, connected.
+        match fields.get(5).filter(|_| here) {
+            Some(&"01") => seen.listeners += 1,
+            Some(&"02") => seen.waiting += 1,
+            Some(&"03") => seen.taken += 1,
+            _ => {}
+        }
+    }
+    seen
 }
 
 /// Parent and start time; the name before them is in parentheses and may contain anything, parentheses included.
@@ -142,9 +158,9 @@ mod tests {
         let path = std::env::temp_dir().join(format!("builds-procfs-{}.sock", std::process::id()));
         let listener = UnixListener::bind(&path).unwrap();
         let connections = [(); 2].map(|()| UnixStream::connect(&path).unwrap());
-        assert_eq!(waiting(&path), 2);
+        assert_eq!(super::connections(&path), Connections { listeners: 1, waiting: 2, taken: 0 });
         let taken = listener.accept().unwrap();
-        assert_eq!(waiting(&path), 1);
+        assert_eq!(super::connections(&path), Connections { listeners: 1, waiting: 1, taken: 1 });
         drop((taken, connections));
         fs::remove_file(&path).unwrap();
     }

@@ -27,9 +27,10 @@ fn slow(site: &Site, build: &str, seconds: u32) -> JoinHandle<(u16, String)> {
 
 /// A request that waits at a build's socket, because nobody answers there.
 fn held(site: &Site, build: &str, port: u16) -> JoinHandle<(u16, String)> {
+    let waiting = || backlog(&site.build(build).join("run/web.sock")).unwrap().0;
+    let before = waiting();
     let request = thread::spawn(move || get(port, "/held"));
-    let socket = site.build(build).join("run/web.sock");
-    wait_for("a request in the backlog", || backlog(&socket).is_some_and(|(waiting, _)| waiting == 1));
+    wait_for("a request in the backlog", || waiting() > before);
     request
 }
 
@@ -130,6 +131,14 @@ fn nginx_waits_for_a_staged_build_whose_workers_are_gone() {
     let request = held(&site, "b", site.stage_port());
     site.ok(&["activate", "b"]);
     answered(request, "b");
+}
+
+#[test]
+fn every_thread_has_paused_when_the_workers_go() {
+    let site = running("\n[uwsgi]\nworkers = 2\nthreads = 3\n");
+    site.ok(&["deactivate", "a"]);
+    let log = site.read("deploy/logs/a.error.log");
+    assert_eq!(log.matches("suspended ***").count(), 6, "{log}");
 }
 
 #[test]
