@@ -119,8 +119,8 @@ pub fn stop(site: &Site, name: BuildName) -> Result<bool> {
     Ok(removed)
 }
 
-/// Lets all workers finish and pause, once no request waits for one: a swap sends no more, and whoever came before it
-/// must not wait for workers that never come.
+/// Lets all workers pause, once none has a request and none waits for one. A swap sends no more, and whoever came before it
+/// must not wait for workers that never come. To pause is a signal, at which uWSGI cuts an answer that it is sending.
 fn drain(site: &Site, name: BuildName) -> Result<()> {
     let paths = site.layout.build(name);
     let patience = site.config.uwsgi.drain_timeout;
@@ -132,20 +132,18 @@ fn drain(site: &Site, name: BuildName) -> Result<()> {
         let Ok(workers) = stats::workers(&paths.zerg_stats()) else {
             return Ok(stats::silent(&paths.zerg_stats()).then_some(()));
         };
-        let mut started = workers.iter().filter(|worker| worker.started());
+        let started = workers.iter().filter(|worker| worker.started());
         if started.clone().all(Worker::paused) && is_left_alone(&paths.web_socket()) {
             quiet += 1;
             return Ok((quiet > 1).then_some(()));
         }
         quiet = 0;
         // The command toggles, and a drain that was killed may have sent it before. A paused worker is proof that the
-        // master has it; a worker that stays idle is proof that it has not.
+        // master has it; workers that stay idle are proof that it has not.
         let paused = started.clone().any(|worker| worker.status == "pause");
-        let idle = started.any(|worker| worker.in_request == 0);
-        if told.is_none() && !paused && procfs::connections(&paths.web_socket()).waiting > 0 {
-            return Ok(None);
-        }
-        if !paused && told.is_none_or(|at: Instant| idle && at.elapsed() > PAUSE_REPLY) {
+        let waiting = procfs::connections(&paths.web_socket()).waiting;
+        let busy = started.clone().any(|worker| worker.in_request > 0) || waiting > 0;
+        if !paused && !busy && told.is_none_or(|at: Instant| at.elapsed() > PAUSE_REPLY) {
             tell(&paths.zerg_fifo(), b"p")?;
             told = Some(Instant::now());
         }

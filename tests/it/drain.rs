@@ -1,12 +1,13 @@
 //! Ending a build: what runs is finished, what comes is held.
 
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread::{self, JoinHandle};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::look::{backlog, in_request, processes_of};
+use crate::look::{backlog, in_request, processes_of, workers};
 use crate::site::{Site, get, wait_for};
 
 /// A site without names, whose build a runs.
@@ -189,13 +190,42 @@ fn live_and_stage_stay_in_service() {
 }
 
 #[test]
+fn an_answer_that_is_being_sent_is_sent_to_its_end() {
+    const LENGTH: usize = 50 << 20;
+    let site = Site::up("plain", "");
+    site.write(
+        "wsgi.py",
+        &format!(
+            "def application(environ, start_response):\n    start_response('200 OK', [('Connection', 'close')])\n    \
+             return (b'x' * 65536 for _ in range({}))\n",
+            LENGTH >> 16
+        ),
+    );
+    site.ok(&["create", "a"]);
+    site.ok(&["activate", "a"]);
+    let mut answer = TcpStream::connect(("127.0.0.1", site.port("a"))).unwrap();
+    write!(answer, "GET / HTTP/1.0\r\n\r\n").unwrap();
+    wait_for("a busy worker", || in_request(&site, "a") == 1);
+    let mut deactivate = site.command(&["deactivate", "a"]).spawn().unwrap();
+    wait_for("the drain", || drains(&site));
+    let mut all = Vec::new();
+    answer.read_to_end(&mut all).unwrap();
+    assert!(all.len() > LENGTH, "{} of {LENGTH} bytes came", all.len());
+    assert!(deactivate.wait().unwrap().success());
+}
+
+/// Whether somebody lets the workers of build a finish, or was killed while doing so.
+fn drains(site: &Site) -> bool {
+    site.build("a").join("run/draining").exists()
+}
+
+#[test]
 fn a_deactivate_that_was_killed_can_be_run_again_or_taken_back() {
     let site = running("\n[uwsgi]\nworkers = 1\n");
     for verb in ["deactivate", "activate"] {
-        let paused = || site.read("deploy/logs/a.error.log").matches("*** PAUSE").count();
-        let (before, request) = (paused(), slow(&site, "a", 2));
+        let request = slow(&site, "a", 2);
         let mut killed = site.command(&["deactivate", "a"]).spawn().unwrap();
-        wait_for("uWSGI's pause", || paused() > before);
+        wait_for("the drain", || drains(&site));
         killed.kill().unwrap();
         killed.wait().unwrap();
         assert_eq!(site.status("a")["state"], "active", "a build that will pause is not ready");
@@ -203,5 +233,21 @@ fn a_deactivate_that_was_killed_can_be_run_again_or_taken_back() {
         answered(request, "a");
         site.ok(&["activate", "a"]);
         assert_eq!(get(site.port("a"), "/").0, 200);
+    }
+}
+
+#[test]
+fn a_deactivate_that_was_killed_after_the_pause_can_be_run_again_or_taken_back() {
+    let site = running("");
+    for verb in ["deactivate", "activate"] {
+        // What is there then.
+        site.write("deploy/builds/a/run/draining", "");
+        site.write("deploy/builds/a/run/zerg.fifo", "p");
+        wait_for("the pause", || workers(&site, "a").iter().all(|worker| worker["status"] == "pause"));
+        let request = held(&site, "a", site.port("a"));
+        assert_eq!(site.status("a")["state"], "active");
+        assert_eq!(site.json(&[verb, "a"])["changed"], true);
+        site.ok(&["activate", "a"]);
+        answered(request, "a");
     }
 }
