@@ -4,7 +4,7 @@ use super::Cli;
 use crate::error::Result;
 use crate::model::rules;
 use crate::report::Done;
-use crate::serve::zerg;
+use crate::serve::{nginx, zerg};
 
 /// Which build.
 #[derive(Debug, Args)]
@@ -17,6 +17,7 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
     let (name, _lock) = site.claim(super::reference(&arguments.name)?)?;
     rules::spare("deactivate", name, &site.names()?)?;
+    nginx::await_old_workers(&site, name)?;
     let changed = zerg::stop(&site, name)?;
     let text = match changed {
         true => format!("build {name} is inactive; it holds requests until it is activated or stopped"),

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::model::name::BuildName;
 use crate::model::rules;
 use crate::report::Done;
-use crate::serve::{vassal, zerg};
+use crate::serve::{nginx, vassal, zerg};
 use crate::site::Site;
 
 /// Which build.
@@ -26,6 +26,7 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
 
 /// Drains a build and stops all of it; whether anything ran. The caller holds the build's lock.
 pub fn stop(site: &Site, name: BuildName) -> Result<bool> {
+    nginx::await_old_workers(site, name)?;
     let workers = zerg::stop(site, name)?;
     let listened = vassal::stop(site, name)?;
     Ok(workers || listened)

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Trouble;
 use crate::error::{Error, Result};
+use crate::model::config::Upstream;
 use crate::model::layout::Role;
+use crate::model::name::BuildName;
 use crate::site::Site;
 use crate::system::files::{self, Mode};
 use crate::system::process::Run;
@@ -59,6 +61,18 @@ pub fn find(site: &Site) -> Result<Nginx<'_>, Trouble> {
         (None, Some(master)) => Ok(Nginx { site, master, own: false }),
         (None, None) => Err(Trouble::NoNginx { pid_file: hosts.clone() }),
     }
+}
+
+/// Waits until no nginx worker is left that might still send a request to the port of a build without a name. One that
+/// goes by sockets looks up where they are at every request.
+///
+/// # Errors
+/// There still is one when a drain would be given up.
+pub fn await_old_workers(site: &Site, name: BuildName) -> Result<(), Trouble> {
+    let (Upstream::Port, Ok(nginx)) = (site.config.nginx.upstream, find(site)) else { return Ok(()) };
+    let after = site.config.uwsgi.drain_timeout;
+    let gone = wait::until(&[], after, || Ok::<_, Trouble>((!nginx.has_old_workers()).then_some(())))?;
+    gone.ok_or(Trouble::OldWorkers { name, after })
 }
 
 /// What nginx would load for this site's two names, and how it would speak to them.
@@ -193,6 +207,11 @@ impl Nginx<'_> {
             })
             .map(|process| (process.pid, process))
             .collect()
+    }
+
+    /// Whether a worker that a reload has replaced still has requests. They go where its configuration tells.
+    fn has_old_workers(&self) -> bool {
+        procfs::children(self.master.pid).iter().any(|process| process.title.contains("shutting down"))
     }
 
     fn record_file(&self) -> PathBuf {

@@ -62,6 +62,13 @@ pub enum Trouble {
         /// How long was waited.
         after: Duration,
     },
+    /// Workers of nginx that a reload has replaced do not end.
+    OldWorkers {
+        /// The build that they may still ask.
+        name: BuildName,
+        /// How long was waited.
+        after: Duration,
+    },
     /// No nginx runs.
     NoNginx {
         /// Where its process id should be.
@@ -94,6 +101,9 @@ impl Trouble {
             Self::NotDrained { name, left, after } => {
                 format!("build {name} still works on {left} requests after {} s", after.as_secs())
             }
+            Self::OldWorkers { name, after } => {
+                format!("nginx may still send requests to build {name} after {} s", after.as_secs())
+            }
             Self::NoNginx { .. } => "nginx does not run".into(),
             Self::BadNginxConf(_) => "nginx refuses its configuration".into(),
             Self::CannotReload(_) => "nginx cannot be reloaded".into(),
@@ -115,6 +125,7 @@ impl Trouble {
             Self::NotDrained { .. } => {
                 "they take longer than uwsgi.drain_timeout; its workers take requests again".into()
             }
+            Self::OldWorkers { .. } => "workers from before its last reload still have connections".into(),
             Self::NoNginx { pid_file } => format!("{} names no running process", pid_file.display()),
             Self::BadNginxConf(error) => error.cause(),
             Self::CannotReload(why) => why.clone(),
@@ -138,6 +149,10 @@ impl Trouble {
                 format!("builds status shows its processes; then builds stop {name} again")
             }
             Self::NotDrained { name, .. } => format!("builds deactivate {name} again, or raise uwsgi.drain_timeout"),
+            Self::OldWorkers { .. } => {
+                "try again when they have ended; worker_shutdown_timeout in nginx.conf is the longest that they may take"
+                    .into()
+            }
             Self::NoNginx { .. } => {
                 "builds up, or start the host's nginx; nginx.pid_file in builds.toml names its pid".into()
             }

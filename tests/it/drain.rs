@@ -98,6 +98,30 @@ fn requests_that_wait_for_a_worker_are_answered_before_a_build_stops() {
 }
 
 #[test]
+fn with_ports_a_build_stops_after_the_last_request_that_nginx_may_send_it() {
+    let site = Site::ready("plain", "\n[nginx]\nupstream = \"port\"\n\n[uwsgi]\ndrain_timeout = 1\n");
+    site.ok(&["create", "c"]);
+    site.ok(&["activate", "c"]);
+    // nginx asks the build that was live when the request began, as soon as it has all of the body.
+    let mut upload = TcpStream::connect(("127.0.0.1", site.live_port())).unwrap();
+    write!(upload, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6\r\nConnection: close\r\n\r\nabc").unwrap();
+    assert_eq!(site.live("/").0, 200, "nginx has taken what came before");
+    site.ok(&["swap-live"]);
+    site.ok(&["stage", "c"]);
+    for verb in ["deactivate", "stop", "rm"] {
+        let error = site.fails(1, &[verb, "a"]);
+        assert!(error.contains("nginx may still send requests to build a after 1 s"), "{error}");
+    }
+    write!(upload, "def").unwrap();
+    let mut answer = String::new();
+    upload.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(r#""build": "a""#), "{answer}");
+    // nginx waits for the client to close, too.
+    drop(upload);
+    site.ok(&["stop", "a"]);
+}
+
+#[test]
 fn an_emperor_that_is_too_busy_to_answer_is_not_taken_for_gone() {
     let site = running("");
     let signal_all = |signal| {
