@@ -71,12 +71,17 @@ pub fn start(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
         silence if silence.is_empty() => "it said nothing; see the output of the emperor, or of builds up".into(),
         said => said,
     };
+    let silent = files::length(&log) <= said_before;
     let manifest = if died { site.manifest(name)? } else { None };
     Err(Error::Unhealthy {
         name,
         problem,
         evidence: manifest.and_then(|manifest| import::traceback(site, &manifest)).unwrap_or_else(logged),
-        next: format!("mend it in the source and create a new build; the whole log is {}", log.display()),
+        // uWSGI opens the log after it has read its configuration.
+        next: match silent {
+            true => "builds doctor shows what was changed in conf/, which uWSGI may refuse".into(),
+            false => format!("mend it in the source and create a new build; the whole log is {}", log.display()),
+        },
     })
 }
 

@@ -183,3 +183,15 @@ fn a_base_port_that_changes_under_running_builds_is_told() {
     site.ok(&["activate", "d"]);
     assert_eq!(get(site.port("d") + 10, "/").0, 200);
 }
+
+#[test]
+fn a_skeleton_that_uwsgi_refuses_is_not_blamed_on_the_application() {
+    let site = Site::up("plain", "");
+    site.ok(&["create", "a"]);
+    let skeleton = site.read("deploy/conf/zerg.skel");
+    site.write("deploy/conf/zerg.skel", &format!("{skeleton}\nno-such-option = true\n"));
+    let error = site.fails(5, &["activate", "a"]);
+    assert!(error.contains("next: builds doctor shows what was changed in conf/"), "{error}");
+    site.write("deploy/conf/zerg.skel", &skeleton);
+    site.ok(&["activate", "a"]);
+}
