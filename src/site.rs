@@ -224,11 +224,15 @@ impl Site {
     /// # Errors
     /// It is there and the disk refuses it.
     pub fn manifest(&self, name: BuildName) -> Result<Option<Manifest>> {
-        let text = match self.is_build(name) {
-            true => files::read(&self.layout.build(name).manifest())?,
-            false => None,
+        if !self.is_build(name) {
+            return Ok(None);
+        }
+        let path = self.layout.build(name).manifest();
+        let manifest: Option<Manifest> = match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).ok(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(Error::io("read", &path)(error)),
         };
-        let manifest: Option<Manifest> = text.and_then(|text| serde_json::from_str(&text).ok());
         Ok(manifest.filter(|manifest| manifest.name == name))
     }
 

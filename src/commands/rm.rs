@@ -20,6 +20,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let (site, name) = (cli.site()?, super::name(&arguments.name)?);
     let _lock = site.lock_build(name)?;
+    site.check_ours(name)?;
     let doomed = site.layout.doomed(name);
     let interrupted = files::exists(&doomed) || (files::exists(&site.layout.static_of(name)) && !site.is_build(name));
     if !site.is_build(name) && !interrupted {
@@ -35,7 +36,6 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
 fn remove(site: &Site, name: BuildName) -> Result<()> {
     let (paths, doomed) = (site.layout.build(name), site.layout.doomed(name));
     if site.is_build(name) {
-        site.check_ours(name)?;
         stop::stop(site, name)?;
         tree::remove_all(&doomed)?;
         fs::rename(paths.dir(), &doomed).map_err(Error::io("rename", paths.dir()))?;

@@ -55,7 +55,7 @@ fn free(listen: &Listen) -> Result<()> {
             problem: format!("nginx cannot listen on {listen}"),
             cause: error.to_string(),
             next: format!(
-                "ss -ltnp 'sport = {}' shows whose it is; or change nginx.live_listen and stage_listen",
+                "ss -ltnp 'sport = {}' shows whose it is, such as nginx workers of a stack that was killed; or change nginx.live_listen and stage_listen",
                 listen.port
             ),
         }),

@@ -10,8 +10,10 @@ use super::nginx::{self, Nginx};
 use super::{Trouble, conf, reach};
 use crate::error::Error;
 use crate::model::config::{Installer, Upstream};
+use crate::model::name::BuildName;
 use crate::model::observed::State;
 use crate::site::Site;
+use crate::system::files;
 use crate::system::process::Run;
 
 /// Something that is not as it should be, or that an operator should know.
@@ -27,7 +29,7 @@ pub struct Finding {
 
 /// Examines the host and the site.
 pub fn examine(site: &Site) -> Vec<Finding> {
-    [programs, limits, source, stores, skeletons, emperors, proxy, names, builds, leftovers]
+    [programs, limits, source, stores, skeletons, emperors, proxy, names, builds, strangers, leftovers]
         .into_iter()
         .flat_map(|examine| examine(site))
         .collect()
@@ -206,11 +208,34 @@ fn builds(site: &Site) -> Vec<Finding> {
                 format!("build {name} is active, and not all of its workers are ready"),
                 format!("builds activate {name} waits for them, or tells why they do not start"),
             )),
+            Ok(State::Archived) => {}
+            Ok(_) if !site.layout.build(name).python().exists() => findings.push(problem(
+                format!("build {name} has lost its Python: workers that end now do not come back"),
+                format!("put {} back, or let another build take its place", site.layout.build(name).python().display()),
+            )),
             Ok(_) => {}
             Err(error) => findings.push(failed(&error)),
         }
     }
     findings
+}
+
+/// Directories that are no builds, and that the emperors take for some: copies and backups.
+fn strangers(site: &Site) -> Vec<Finding> {
+    let entries = fs::read_dir(site.layout.builds()).into_iter().flatten().flatten();
+    let name = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+    entries
+        .filter(|entry| name(entry).starts_with(|first: char| first.is_ascii_lowercase()))
+        .filter(|entry| name(entry).parse::<BuildName>().is_err())
+        .filter(|entry| ["vassal.ini", "zerg.ini"].iter().any(|ini| files::exists(&entry.path().join(ini))))
+        .map(|entry| {
+            let path = entry.path();
+            problem(
+                format!("{} is no build, and uWSGI runs it as one", path.display()),
+                format!("rm {0}/zerg.ini {0}/vassal.ini, or move it out of builds/", path.display()),
+            )
+        })
+        .collect()
 }
 
 /// What killed commands left behind. Their next run removes it.

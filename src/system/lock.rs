@@ -69,7 +69,8 @@ pub fn take(path: &Path, what: &str, patience: Duration) -> Result<Lock> {
         let holder = file.as_mut().map_or_else(String::new, holder);
         return Err(Held { what: what.to_owned(), holder, waited: patience }.into());
     };
-    sign(&mut lock).map_err(Error::io("write", path))?;
+    // The lock holds without a signature, which a full disk refuses: an rm must still be possible.
+    sign(&mut lock).ok();
     Ok(Lock(lock))
 }
 

@@ -150,3 +150,27 @@ fn a_name_that_leads_nowhere_is_found_with_the_way_to_mend_it() {
     symlink("a", &live).unwrap();
     assert_eq!(site.ok(&["doctor"]), "everything is in order\n");
 }
+
+#[test]
+fn what_uwsgi_runs_and_is_no_build_is_found() {
+    let site = Site::ready("plain", "");
+    let copy = site.root().join("builds/a.bak");
+    fs::create_dir(&copy).unwrap();
+    symlink("../../conf/vassal.skel", copy.join("vassal.ini")).unwrap();
+    finds(&site, "deploy/builds/a.bak is no build", "rm ");
+    fs::remove_dir_all(copy).unwrap();
+    assert_eq!(site.ok(&["doctor"]), "everything is in order\n");
+}
+
+#[test]
+fn a_build_whose_files_are_damaged_is_found_while_it_still_runs() {
+    let site = Site::ready("plain", "");
+    let python = site.build("a").join("bin/python");
+    fs::rename(&python, python.with_extension("away")).unwrap();
+    finds(&site, "build a has lost its Python", "put ");
+    fs::rename(python.with_extension("away"), &python).unwrap();
+    let manifest = site.build("b").join("build.json");
+    fs::write(&manifest, b"\xff\xfe").unwrap();
+    finds(&site, "build.json does not say that it is complete", "builds list");
+    assert_eq!(site.status("b")["state"], "incomplete");
+}

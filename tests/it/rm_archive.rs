@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpStream;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
 
 use crate::helpers::{GATE, Gate, listing};
@@ -160,4 +160,15 @@ fn an_archive_takes_any_whole_build_for_its_basis_but_itself() {
     assert!(site.fails(3, &["archive", "e"]).contains("build e is incomplete"));
     assert_eq!(site.status("d")["state"], "listening");
     assert_eq!(site.json(&["archive", "d", "--basis", "b"])["basis"], "b");
+}
+
+#[test]
+fn rm_never_says_that_a_link_in_a_builds_place_is_removed() {
+    let site = Site::new("plain", "");
+    fs::create_dir_all(site.root().join("builds")).unwrap();
+    fs::create_dir_all(site.root().join("assets/static/c")).unwrap();
+    symlink(&site.dir, site.build("c")).unwrap();
+    let error = site.fails(3, &["rm", "c"]);
+    assert!(error.contains("builds/c was not made by builds"), "{error}");
+    assert!(site.root().join("assets/static/c").exists() && site.dir.join("wsgi.py").exists());
 }
