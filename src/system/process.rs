@@ -338,6 +338,7 @@ mod tests {
     #[test]
     fn system_programs_are_found_on_an_ordinary_users_path() {
         assert_eq!(with_sbin("/usr/bin:/sbin".into()), "/usr/bin:/sbin:/usr/local/sbin:/usr/sbin");
+        assert_eq!(with_sbin("".into()), "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin");
     }
 
     #[test]
