@@ -160,7 +160,7 @@ fn foreign_files_among_the_builds_are_left_alone() {
         assert!(said.contains(words), "{verb} {name}: {said}");
     }
     for name in ["c", "f"] {
-        assert!(site.fails(2, &["rm", name]).contains(&format!("there is no build {name}")));
+        assert!(site.fails(3, &["rm", name]).contains(&format!("builds/{name} was not made by builds")));
     }
     assert_eq!(listing(&builds, &["a"]), before);
     let shown: Vec<String> = site.ok(&["list"]).lines().map(|line| line.split(' ').next().unwrap().into()).collect();
