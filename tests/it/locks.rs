@@ -143,7 +143,8 @@ fn commands_that_contradict_each_other_leave_two_whole_names() {
 
 #[test]
 fn of_two_inits_one_makes_the_builds_and_the_other_waits() {
-    let init = "\n[init]\ncommands = [[\"sh\", \"-c\", \"mkdir ../../one && sleep 0.3 && rmdir ../../one\"]]\n";
+    // It fails where it runs a second time.
+    let init = "\n[init]\ncommands = [[\"mkdir\", \"../../one\"]]\n";
     let site = Site::up("plain", init);
     let said = at_once(&site, &vec![vec!["init"]; 3]);
     assert!(said.iter().all(|said| said.code == 0), "{said:?}");
