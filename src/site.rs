@@ -275,6 +275,14 @@ impl Site {
         lock::take(&self.layout.run().join("names.lock"), "the names _live and _stage", self.patience)
     }
 
+    /// The lock of a whole init: a second one finds the site made, and does not run the `[init]` commands again.
+    ///
+    /// # Errors
+    /// Another init holds it for too long.
+    pub fn lock_init(&self) -> Result<Lock> {
+        lock::take(&self.layout.run().join("init.lock"), "the site's init", self.patience)
+    }
+
     /// The lock of the wheelhouse and the npm store.
     ///
     /// # Errors

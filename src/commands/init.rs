@@ -28,6 +28,7 @@ pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
         Err(Error::NoConfig(directory)) => return write_config(&directory),
         site => site?,
     };
+    let _init = site.lock_init()?;
     let wrote = conf::write_missing(&site)?;
     conf::check_pass(&site)?;
     let fetched = if wheels::are_missing(&site) { wheels::fetch(&site)?.changed } else { false };
