@@ -87,6 +87,8 @@ fn what_was_live_is_live_again_after_a_restart() {
     wait_for("the staged build", || site.staged("/").1.contains(r#""build": "a""#));
     wait_for("all of its workers", || site.status("a")["state"] != "active");
     assert_eq!(site.names(), ("b".into(), "a".into()));
+    // The first of its workers may have answered before the last was there.
+    wait_for("all of the staged build", || ["ready", "warm"].contains(&site.status("a")["state"].as_str().unwrap()));
     site.ok(&["swap-live"]);
     assert!(site.live("/").1.contains(r#""build": "a""#));
 }
