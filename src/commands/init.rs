@@ -8,7 +8,6 @@ use crate::model::layout::Role;
 use crate::model::manifest::Progress;
 use crate::model::name::{BuildName, BuildRef};
 use crate::model::observed::{Names, State};
-use crate::model::rules::Refusal;
 use crate::model::skeletons;
 use crate::model::tag::Tag;
 use crate::report::Done;
@@ -77,11 +76,7 @@ fn ensure(site: &Site, name: BuildName) -> Result<bool> {
         return Ok(false);
     }
     tracing::info!("create   {name}");
-    match create::create(site, name, &Wish::default()) {
-        // Another init made it while this one waited.
-        Err(Error::Refused(Refusal::Exists(_))) => Ok(false),
-        created => created.map(|_| true),
-    }
+    create::create(site, name, &Wish::default()).map(|_| true)
 }
 
 /// Runs the `[init]` commands in the build that will be live. They run again if `init` is killed before it ends.
