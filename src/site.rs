@@ -16,6 +16,7 @@ use crate::model::observed::{Build, Names};
 use crate::model::port::Port;
 use crate::model::rules::Refusal;
 use crate::model::skeletons;
+use crate::model::slot::Slot;
 use crate::serve::stats;
 use crate::system::files::{self, Mode};
 use crate::system::lock::{self, Lock};
@@ -248,6 +249,11 @@ impl Site {
         files::write(&path, &text, Mode::Public)
     }
 
+    /// The slot of a build to which its requests go.
+    pub fn slot(&self, name: BuildName) -> Slot {
+        Slot::of_link(fs::read_link(self.layout.build(name).web_socket()).ok().as_deref())
+    }
+
     /// What there is of a build.
     ///
     /// # Errors
@@ -255,15 +261,16 @@ impl Site {
     pub fn observe(&self, name: BuildName) -> Result<Build> {
         let paths = self.layout.build(name);
         let vassal_link = files::exists(&paths.vassal_ini());
-        let zerg_link = files::exists(&paths.zerg_ini());
+        let workers = paths.slot(self.slot(name));
+        let zerg_link = files::exists(&workers.ini());
         Ok(Build {
             name,
             manifest: self.manifest(name)?,
             vassal_link,
             zerg_link,
-            draining: files::exists(&paths.draining()),
+            draining: files::exists(&workers.draining()),
             listening: vassal_link && stats::answers(&paths.vassal_stats()),
-            workers: if zerg_link { stats::workers(&paths.zerg_stats()).ok() } else { None },
+            workers: if zerg_link { stats::workers(&workers.stats()).ok() } else { None },
         })
     }
 

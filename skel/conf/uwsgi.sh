@@ -1,18 +1,37 @@
 #!/bin/sh
-# The emperors call this as `uwsgi.sh --ini <build>/vassal.ini` (or zerg.ini). It runs the build's own uWSGI, with the
-# build's own Python, where its requirements bring pyuwsgi, and the host's uWSGI otherwise: with its plugins where they
-# are files of their own, as the distribution packages them. A built-in plugin is reported missing, and works.
+# The emperors call this as `uwsgi.sh --ini <build>/vassal.ini` (or zerg.ini, or zerg-2.ini). It runs the build's own
+# uWSGI, with the build's own Python, where its requirements bring pyuwsgi, and the host's uWSGI otherwise: with its plugins
+# where they are files of their own, as the distribution packages them. A built-in plugin is reported missing, and works.
 
 build=${2%/*}
 
 # The workers' environment. It has to be there from the start: a uWSGI that is part of a Python, as pyuwsgi is, reads its
 # configuration when that Python has taken its copy already.
-if [ "${2##*/}" = zerg.ini ]; then
+take_environment() {
     for variable in "$build"/run/env/*; do
         value=$(cat "$variable" && echo .)
         export "${variable##*/}=${value%.}"
     done
-fi
+}
+
+# Whether a process listens at a unix socket, whose file also stays behind a process that was killed.
+listens() {
+    awk -v path="$1" '$4 == "00010000" && $8 == path { found = 1 } END { exit !found }' /proc/net/unix
+}
+
+case ${2##*/} in
+vassal.ini)
+    # Workers that have outlived their vassal keep its sockets, with all requests that wait there.
+    if listens "$build/run/zerg.keep"; then
+        set -- "$@" --zerg "$build/run/zerg.keep"
+    elif listens "$build/run/zerg-2.keep"; then
+        set -- "$@" --zerg "$build/run/zerg-2.keep"
+    else
+        set -- "$@" --socket "$build/run/web-1.sock" --socket "$build/run/web-2.sock"
+    fi
+    ;;
+*) take_environment ;;
+esac
 
 if [ -x "$build/bin/uwsgi" ]; then
     # It cannot change its processes' titles, so the command line says what ps shall show.

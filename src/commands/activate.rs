@@ -22,18 +22,17 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let (name, _lock) = site.claim(super::reference(&arguments.name)?)?;
     let changed = activate(&site, name)?;
     let workers = site.observe(name)?.workers.unwrap_or_default();
-    let started = workers.iter().filter(|worker| worker.started()).count();
+    let started = zerg::started(&workers);
     let text = match changed {
         true => format!("build {name} is ready: {started} workers"),
         false => format!("build {name} was ready already: {started} workers"),
     };
-    Ok(Done::changed(changed, text)
-        .with("build", name)
-        .with("workers", workers.iter().filter(|worker| worker.started()).map(pid).collect::<Vec<_>>()))
+    Ok(Done::changed(changed, text).with("build", name).with("workers", pids(&workers)))
 }
 
-fn pid(worker: &Worker) -> i32 {
-    worker.pid
+/// The processes of those workers that uWSGI has started.
+pub fn pids(workers: &[Worker]) -> Vec<i32> {
+    workers.iter().filter(|worker| worker.started()).map(|worker| worker.pid).collect()
 }
 
 /// Starts a build's workers, unless they run; whether it had to. The caller holds the build's lock.
@@ -44,13 +43,14 @@ pub fn activate(site: &Site, name: BuildName) -> Result<bool> {
         site.check_port(name)?;
     }
     if build.state() >= State::Ready {
-        return Ok(false);
+        return zerg::end_replaced(site, name);
     }
     if let Some(manifest) = &build.manifest {
         steps::conf::write(site, manifest)?;
     }
     vassal::start(site, name)?;
     let workers = zerg::start(site, name)?;
-    tracing::info!("activate {name} is ready: {} workers", workers.iter().filter(|worker| worker.started()).count());
+    zerg::end_replaced(site, name)?;
+    tracing::info!("activate {name} is ready: {} workers", zerg::started(&workers));
     Ok(true)
 }

@@ -9,6 +9,7 @@ mod find_free;
 mod init;
 mod list;
 mod port;
+mod restart;
 mod rm;
 mod run;
 mod shell;
@@ -104,6 +105,8 @@ verbs! {
     Create(create) = "create";
     /// Start a build's workers; returns when all have loaded the application
     Activate(activate) = "activate";
+    /// Replace a build's workers by new ones, with new settings, without losing a request
+    Restart(restart) = "restart";
     /// Let a build's workers finish, then stop them
     Deactivate(deactivate) = "deactivate";
     /// Deactivate a build and stop its vassal

@@ -77,7 +77,7 @@ impl Warmth {
 /// # Errors
 /// An answer is not as `warmup.expect` wants it, none comes, or a worker has not answered within `warmup.timeout`.
 pub fn warm(site: &Site, name: BuildName, concurrency: u16) -> Result<Warmth> {
-    rules::warmup(name, site.observe(name)?.state())?;
+    rules::running(name, site.observe(name)?.state())?;
     site.check_port(name)?;
     let config = &site.config.warmup;
     let began = Instant::now();
@@ -173,7 +173,7 @@ fn answered(site: &Site, name: BuildName, before: &HashMap<i32, u64>) -> Result<
 }
 
 fn workers(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
-    let mut workers = stats::workers(&site.layout.build(name).zerg_stats())?;
+    let mut workers = stats::workers(&site.layout.build(name).slot(site.slot(name)).stats())?;
     workers.retain(Worker::started);
     Ok(workers)
 }

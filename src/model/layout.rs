@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::name::BuildName;
+use super::slot::{Slot, SlotPaths};
 
 /// The places of one site. Every path that the tool uses is made here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,9 +152,9 @@ impl BuildPaths {
         self.dir.join("vassal.ini")
     }
 
-    /// The emperor starts the zerg while this link is there.
-    pub fn zerg_ini(&self) -> PathBuf {
-        self.dir.join("zerg.ini")
+    /// The places of the workers in one of the two slots.
+    pub fn slot(&self, slot: Slot) -> SlotPaths {
+        SlotPaths::new(&self.dir, slot)
     }
 
     /// What the skeletons read of this build: port, workers, module.
@@ -206,12 +207,7 @@ impl BuildPaths {
         self.dir.join("run/vassal.stats")
     }
 
-    /// Where the zerg tells how its workers are.
-    pub fn zerg_stats(&self) -> PathBuf {
-        self.dir.join("run/zerg.stats")
-    }
-
-    /// Where nginx comes in, in `socket` mode.
+    /// Where nginx comes in, in `socket` mode: a link to the socket of one of the two slots.
     pub fn web_socket(&self) -> PathBuf {
         self.dir.join("run/web.sock")
     }
@@ -219,15 +215,5 @@ impl BuildPaths {
     /// The vassal's zerg server, to which zergs attach.
     pub fn zerg_socket(&self) -> PathBuf {
         self.dir.join("run/zerg.sock")
-    }
-
-    /// There while a build is drained, and after a drain that was killed: its workers may be paused.
-    pub fn draining(&self) -> PathBuf {
-        self.dir.join("run/draining")
-    }
-
-    /// The zerg master's command fifo.
-    pub fn zerg_fifo(&self) -> PathBuf {
-        self.dir.join("run/zerg.fifo")
     }
 }

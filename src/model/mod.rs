@@ -12,4 +12,5 @@ pub mod port;
 pub mod render;
 pub mod rules;
 pub mod skeletons;
+pub mod slot;
 pub mod tag;

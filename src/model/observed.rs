@@ -89,7 +89,7 @@ pub struct Build {
     pub manifest: Option<Manifest>,
     /// Whether `vassal.ini` is there.
     pub vassal_link: bool,
-    /// Whether `zerg.ini` is there.
+    /// Whether the link is there that makes the emperor run its workers.
     pub zerg_link: bool,
     /// Whether the vassal answers.
     pub listening: bool,
@@ -149,6 +149,11 @@ impl Build {
             Some(Progress::Complete) => self.workers.as_deref().map_or(State::Active, state_of_workers),
         }
     }
+}
+
+/// Whether every worker that uWSGI has started would answer, and there is one.
+pub fn all_ready(workers: &[Worker]) -> bool {
+    state_of_workers(workers) >= State::Ready
 }
 
 /// Active, ready or warm. A zerg without a started worker serves nobody, so it is not ready.

@@ -103,11 +103,11 @@ pub fn stage(name: BuildName, state: State, names: &Names) -> Result<(), Refusal
     usable(name, state)
 }
 
-/// Whether warm-up requests would find workers.
+/// Whether a build has workers: to answer warm-up requests, or to be replaced.
 ///
 /// # Errors
-/// They would not where none run.
-pub fn warmup(name: BuildName, state: State) -> Result<(), Refusal> {
+/// None run.
+pub fn running(name: BuildName, state: State) -> Result<(), Refusal> {
     usable(name, state)?;
     if state < State::Active { Err(Refusal::NotActive(name)) } else { Ok(()) }
 }
@@ -336,8 +336,8 @@ mod tests {
 
     #[test]
     fn warmup_wants_workers() {
-        assert_eq!(warmup(A, State::Listening), Err(Refusal::NotActive(A)));
-        assert_eq!(warmup(A, State::Active), Ok(()));
+        assert_eq!(running(A, State::Listening), Err(Refusal::NotActive(A)));
+        assert_eq!(running(A, State::Active), Ok(()));
     }
 
     #[test]

@@ -227,12 +227,14 @@ fn strangers(site: &Site) -> Vec<Finding> {
     entries
         .filter(|entry| name(entry).starts_with(|first: char| first.is_ascii_lowercase()))
         .filter(|entry| name(entry).parse::<BuildName>().is_err())
-        .filter(|entry| ["vassal.ini", "zerg.ini"].iter().any(|ini| files::exists(&entry.path().join(ini))))
+        .filter(|entry| {
+            ["vassal.ini", "zerg.ini", "zerg-2.ini"].iter().any(|ini| files::exists(&entry.path().join(ini)))
+        })
         .map(|entry| {
             let path = entry.path();
             problem(
                 format!("{} is no build, and uWSGI runs it as one", path.display()),
-                format!("rm {0}/zerg.ini {0}/vassal.ini, or move it out of builds/", path.display()),
+                format!("rm -f {0}/zerg.ini {0}/zerg-2.ini {0}/vassal.ini, or move it out of builds/", path.display()),
             )
         })
         .collect()

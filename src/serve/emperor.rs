@@ -22,7 +22,7 @@ const START: Duration = Duration::from_secs(5);
 pub enum Emperor {
     /// Starts a vassal for each `vassal.ini`.
     Vassals,
-    /// Starts a zerg for each `zerg.ini`.
+    /// Starts a zerg for each `zerg.ini` and `zerg-2.ini`.
     Zergs,
 }
 
@@ -77,28 +77,27 @@ impl Emperor {
         came.map_or_else(|| self.check(site), Ok)
     }
 
-    /// The process that the emperor runs for a build, if any.
+    /// The process that the emperor runs for the link `ini`, if any.
     ///
     /// Asking wakes the emperor, which then looks for new and gone links at once. Its answer is from before that look,
     /// so only a later one shows what it found.
     ///
     /// # Errors
     /// The emperor does not answer.
-    pub fn instance(self, site: &Site, name: BuildName) -> Result<Option<i32>, Trouble> {
+    pub fn instance(self, site: &Site, ini: &Path) -> Result<Option<i32>, Trouble> {
         self.check(site)?;
         let stats: EmperorStats = stats::read(&self.socket(site))?;
-        let of_build = |id: &Path| id.parent() == Some(site.layout.build(name).dir());
-        Ok(stats.vassals.iter().find(|instance| of_build(&instance.id)).map(|instance| instance.pid))
+        Ok(stats.vassals.iter().find(|instance| instance.id == ini).map(|instance| instance.pid))
     }
 
-    /// Waits until the emperor no longer runs anything for a build whose link is gone.
+    /// Waits until the emperor no longer runs anything for a build's link that is gone.
     ///
     /// An emperor that is not there runs nothing: its instances die with it.
     ///
     /// # Errors
     /// It does not answer, though it is there; or it still runs something after the longest time that it grants its instances.
-    pub fn wait_gone(self, site: &Site, name: BuildName) -> Result<(), Trouble> {
-        let gone = wait::until(&[], PATIENCE, || match self.instance(site, name) {
+    pub fn wait_gone(self, site: &Site, name: BuildName, ini: &Path) -> Result<(), Trouble> {
+        let gone = wait::until(&[], PATIENCE, || match self.instance(site, ini) {
             Ok(None) => Ok(Some(())),
             Ok(Some(_)) => Ok(None),
             Err(Trouble::NoEmperor { source, .. }) if socket::nobody(&source) => Ok(Some(())),

@@ -2,6 +2,7 @@
 
 pub mod checkup;
 pub mod conf;
+mod drain;
 pub mod emperor;
 mod import;
 pub mod names;

@@ -61,6 +61,8 @@ pub enum Trouble {
         left: usize,
         /// How long was waited.
         after: Duration,
+        /// The command that tries again.
+        again: &'static str,
     },
     /// Workers of nginx that a reload has replaced do not end.
     OldWorkers {
@@ -98,7 +100,7 @@ impl Trouble {
             Self::NotStopped { name, emperor, after } => {
                 format!("{emperor} did not stop build {name} within {} s", after.as_secs())
             }
-            Self::NotDrained { name, left, after } => {
+            Self::NotDrained { name, left, after, .. } => {
                 format!("build {name} still works on {left} requests after {} s", after.as_secs())
             }
             Self::OldWorkers { name, after } => {
@@ -148,7 +150,7 @@ impl Trouble {
             Self::NotStopped { name, .. } => {
                 format!("builds status shows its processes; then builds stop {name} again")
             }
-            Self::NotDrained { name, .. } => format!("builds deactivate {name} again, or raise uwsgi.drain_timeout"),
+            Self::NotDrained { name, again, .. } => format!("builds {again} {name}, or raise uwsgi.drain_timeout"),
             Self::OldWorkers { .. } => {
                 "try again when they have ended; worker_shutdown_timeout in nginx.conf is the longest that they may take"
                     .into()

@@ -28,6 +28,7 @@ pub fn start(site: &Site, name: BuildName) -> Result<bool> {
     let (log, said_before) = (site.layout.error_log(name), files::length(&site.layout.error_log(name)));
     // A link that is there stays: a newer one would make the emperor restart a vassal that may have zergs.
     if !linked {
+        files::link(Path::new(site.slot(name).socket_name()), &paths.web_socket())?;
         files::link(Path::new("../../conf/vassal.skel"), &paths.vassal_ini())?;
     }
     let patience = site.config.uwsgi.start_timeout;
@@ -51,8 +52,9 @@ pub fn start(site: &Site, name: BuildName) -> Result<bool> {
 /// # Errors
 /// It does not end.
 pub fn stop(site: &Site, name: BuildName) -> Result<bool> {
-    let removed = files::remove(&site.layout.build(name).vassal_ini())?;
-    Emperor::Vassals.wait_gone(site, name)?;
+    let link = site.layout.build(name).vassal_ini();
+    let removed = files::remove(&link)?;
+    Emperor::Vassals.wait_gone(site, name, &link)?;
     Ok(removed)
 }
 

@@ -1,103 +1,26 @@
 //! A build's zerg: the workers that answer its requests.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use nix::libc::O_NONBLOCK;
-
+use super::drain::{self, Late};
 use super::emperor::Emperor;
-use super::{Trouble, import, stats};
+use super::{import, stats};
 use crate::error::{Error, Result};
 use crate::model::name::BuildName;
-use crate::model::observed::{State, Worker};
+use crate::model::observed::{Worker, all_ready};
+use crate::model::slot::{Slot, SlotPaths};
 use crate::site::Site;
-use crate::system::files::{self, Mode};
-use crate::system::{process, procfs, wait};
-
-/// How long a worker may be idle after the master was told to pause before it is told again.
-const PAUSE_REPLY: Duration = Duration::from_secs(1);
+use crate::system::{files, process, wait};
 
 /// The start of a worker that is one too many while none has loaded.
 const DEATHS: u32 = 3;
 
-/// Starts a build's workers and returns them when all have loaded the application.
-///
-/// # Errors
-/// The application does not load, or not in time: its traceback is in the error. The build is inactive again, unless it
-/// has a role: requests that wait for a live build are better off with an emperor that goes on trying.
-pub fn start(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
-    let paths = site.layout.build(name);
-    Emperor::Zergs.check(site)?;
-    let (log, said_before) = (site.layout.error_log(name), files::length(&site.layout.error_log(name)));
-    if files::exists(&paths.draining()) {
-        // Nobody knows how far a killed drain came, so what it left is replaced.
-        stop(site, name)?;
-    }
-    let fresh = !files::exists(&paths.zerg_ini());
-    if fresh {
-        files::link(Path::new("../../conf/zerg.skel"), &paths.zerg_ini())?;
-    }
-    let patience = site.config.uwsgi.start_timeout;
-    let mut first_master = None;
-    let end = wait::until(&[&paths.run()], patience, || {
-        let master = Emperor::Zergs.instance(site, name)?;
-        // A zerg that ends before it is ready could not load the application; the emperor only tries again.
-        if first_master.is_some() && master != first_master {
-            return Ok(Some(Start::Died));
-        }
-        first_master = master;
-        let build = site.observe(name)?;
-        if fresh && build.workers.as_deref().is_some_and(die_while_loading) {
-            return Ok(Some(Start::Died));
-        }
-        let ready = build.state() >= State::Ready;
-        Ok::<_, Error>(build.workers.filter(|_| ready).map(Start::Ready))
-    });
-    let (died, problem) = match end {
-        Ok(Some(Start::Ready(workers))) => return Ok(workers),
-        Ok(Some(Start::Died)) => (true, "the application does not load".to_owned()),
-        Ok(None) => (false, format!("its workers did not load the application within {} s", patience.as_secs())),
-        Err(error) => {
-            give_up(site, name)?;
-            return Err(error);
-        }
-    };
-    give_up(site, name)?;
-    let logged = || match evidence(&process::tail_of(&log, said_before)) {
-        silence if silence.is_empty() => "it said nothing; see the output of the emperor, or of builds up".into(),
-        said => said,
-    };
-    let silent = files::length(&log) <= said_before;
-    let manifest = if died { site.manifest(name)? } else { None };
-    Err(Error::Unhealthy {
-        name,
-        problem,
-        evidence: manifest.and_then(|manifest| import::traceback(site, &manifest)).unwrap_or_else(logged),
-        // uWSGI opens the log after it has read its configuration.
-        next: match silent {
-            true => "builds doctor shows what was changed in conf/, which uWSGI may refuse".into(),
-            false => format!("mend it in the source and create a new build; the whole log is {}", log.display()),
-        },
-    })
-}
-
-/// Takes a start back.
-fn give_up(site: &Site, name: BuildName) -> Result<()> {
-    if site.names()?.role(name).is_none() {
-        files::remove(&site.layout.build(name).zerg_ini())?;
-        Emperor::Zergs.wait_gone(site, name)?;
-    }
-    Ok(())
-}
-
-/// Whether workers end again and again before one has loaded the application, by `sys.exit` for one. uWSGI gives up only
-/// after exceptions.
-fn die_while_loading(workers: &[Worker]) -> bool {
-    workers.iter().all(|worker| !worker.loaded) && workers.iter().any(|worker| worker.spawns >= DEATHS)
+/// The workers of a build in one of its two slots.
+struct Zerg<'a> {
+    site: &'a Site,
+    name: BuildName,
+    slot: Slot,
+    paths: SlotPaths,
 }
 
 /// How a start ends.
@@ -106,87 +29,154 @@ enum Start {
     Died,
 }
 
-/// Stops a build's workers without cutting a request; whether it had any.
+/// Starts a build's workers and returns them when all have loaded the application.
 ///
-/// The workers finish what they have and what waits at the socket, and pause; requests that come now wait in the vassal's
-/// backlog; then the link goes, which ends the zerg at once.
+/// # Errors
+/// The application does not load, or not in time: its traceback is in the error. The build is inactive again, unless it
+/// has a role: requests that wait for a live build are better off with an emperor that goes on trying.
+pub fn start(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
+    Emperor::Zergs.check(site)?;
+    let zerg = Zerg::current(site, name);
+    if files::exists(&zerg.paths.draining()) {
+        // Nobody knows how far a killed drain came, so what it left is replaced.
+        zerg.stop()?;
+    }
+    let may_end = site.names()?.role(name).is_none();
+    zerg.start(may_end)
+}
+
+/// Replaces a build's workers by new ones and returns these. No request waits for it: the new ones load beside the old
+/// ones, each with a socket of its own; then the link that requests follow is moved; the old ones finish what they have.
+///
+/// # Errors
+/// The application does not load: the old workers go on as before. Or the old ones do not finish in time: the new ones
+/// serve, and the next command on this build ends the old ones.
+pub fn replace(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
+    Emperor::Zergs.check(site)?;
+    end_replaced(site, name)?;
+    let old = Zerg::current(site, name);
+    let new = Zerg::new(site, name, old.slot.other());
+    let workers = new.start(true)?;
+    files::link(Path::new(new.slot.socket_name()), &site.layout.build(name).web_socket())?;
+    tracing::info!("restart {name} is ready: {} workers; the old ones finish", started(&workers));
+    old.stop()?;
+    Ok(workers)
+}
+
+/// Ends the workers that a restart has replaced and was killed before it ended them; whether there were any.
+///
+/// # Errors
+/// Requests do not end in time.
+pub fn end_replaced(site: &Site, name: BuildName) -> Result<bool> {
+    Zerg::new(site, name, site.slot(name).other()).stop()
+}
+
+/// Stops a build's workers without cutting a request; whether it had any.
 ///
 /// # Errors
 /// Requests do not end in time; the workers then take requests again.
 pub fn stop(site: &Site, name: BuildName) -> Result<bool> {
-    let link = site.layout.build(name).zerg_ini();
-    if files::exists(&link) {
-        drain(site, name)?;
-    }
-    let removed = files::remove(&link)?;
-    Emperor::Zergs.wait_gone(site, name)?;
-    files::remove(&site.layout.build(name).draining())?;
-    Ok(removed)
+    let replaced = end_replaced(site, name)?;
+    Ok(Zerg::current(site, name).stop()? || replaced)
 }
 
-/// Lets all workers pause, once none has a request and none waits for one. A swap sends no more, and whoever came before it
-/// must not wait for workers that never come. To pause is a signal, at which uWSGI cuts an answer that it is sending.
-fn drain(site: &Site, name: BuildName) -> Result<()> {
-    let paths = site.layout.build(name);
-    let patience = site.config.uwsgi.drain_timeout;
-    files::write(&paths.draining(), b"", Mode::Public)?;
-    let mut told: Option<Instant> = None;
-    let mut quiet = 0;
-    let drained = wait::until(&[], patience, || {
-        // Nobody there to answer means nobody there to drain.
-        let Ok(workers) = stats::workers(&paths.zerg_stats()) else {
-            return Ok(stats::silent(&paths.zerg_stats()).then_some(()));
+/// How many of these workers uWSGI has started.
+pub fn started(workers: &[Worker]) -> usize {
+    workers.iter().filter(|worker| worker.started()).count()
+}
+
+impl<'a> Zerg<'a> {
+    fn new(site: &'a Site, name: BuildName, slot: Slot) -> Self {
+        Self { site, name, slot, paths: site.layout.build(name).slot(slot) }
+    }
+
+    /// The workers to which requests go.
+    fn current(site: &'a Site, name: BuildName) -> Self {
+        Self::new(site, name, site.slot(name))
+    }
+
+    /// Starts the workers and waits until all are ready. Without success they are gone again where they `may_end`.
+    fn start(&self, may_end: bool) -> Result<Vec<Worker>> {
+        let log = self.site.layout.error_log(self.name);
+        let said_before = files::length(&log);
+        let fresh = !files::exists(&self.paths.ini());
+        if fresh {
+            files::link(Path::new("../../conf/zerg.skel"), &self.paths.ini())?;
+        }
+        let end = self.await_start(fresh);
+        if let Ok(Some(Start::Ready(workers))) = end {
+            return Ok(workers);
+        }
+        if may_end {
+            self.remove()?;
+        }
+        Err(self.failure(end?.is_some(), &log, said_before)?)
+    }
+
+    fn await_start(&self, fresh: bool) -> Result<Option<Start>> {
+        let mut first_master = None;
+        wait::until(&[&self.site.layout.build(self.name).run()], self.site.config.uwsgi.start_timeout, || {
+            let master = Emperor::Zergs.instance(self.site, &self.paths.ini())?;
+            // A zerg that ends before it is ready could not load the application; the emperor only tries again.
+            if first_master.is_some() && master != first_master {
+                return Ok(Some(Start::Died));
+            }
+            first_master = master;
+            let workers = stats::workers(&self.paths.stats()).unwrap_or_default();
+            if fresh && die_while_loading(&workers) {
+                return Ok(Some(Start::Died));
+            }
+            Ok(all_ready(&workers).then_some(Start::Ready(workers)))
+        })
+    }
+
+    /// Why the workers did not start, as far as the log, or one more import, can tell.
+    fn failure(&self, died: bool, log: &Path, said_before: u64) -> Result<Error> {
+        let logged = || match evidence(&process::tail_of(log, said_before)) {
+            silence if silence.is_empty() => "it said nothing; see the output of the emperor, or of builds up".into(),
+            said => said,
         };
-        let started = workers.iter().filter(|worker| worker.started());
-        if started.clone().all(Worker::paused) && is_left_alone(&paths.web_socket()) {
-            quiet += 1;
-            return Ok((quiet > 1).then_some(()));
-        }
-        quiet = 0;
-        // The command toggles, and a drain that was killed may have sent it before. A paused worker is proof that the
-        // master has it; workers that stay idle are proof that it has not.
-        let paused = started.clone().any(|worker| worker.status == "pause");
-        let waiting = procfs::connections(&paths.web_socket()).waiting;
-        let busy = started.clone().any(|worker| worker.in_request > 0) || waiting > 0;
-        if !paused && !busy && told.is_none_or(|at: Instant| at.elapsed() > PAUSE_REPLY) {
-            tell(&paths.zerg_fifo(), b"p")?;
-            told = Some(Instant::now());
-        }
-        Ok::<_, Error>(None)
-    })?;
-    if drained.is_some() {
-        return Ok(());
+        let seconds = self.site.config.uwsgi.start_timeout.as_secs();
+        let manifest = if died { self.site.manifest(self.name)? } else { None };
+        let evidence = manifest.and_then(|manifest| import::traceback(self.site, &manifest)).unwrap_or_else(logged);
+        Ok(Error::Unhealthy {
+            name: self.name,
+            problem: match died {
+                true => "the application does not load".into(),
+                false => format!("its workers did not load the application within {seconds} s"),
+            },
+            evidence,
+            // uWSGI opens the log after it has read its configuration.
+            next: match files::length(log) <= said_before {
+                true => "builds doctor shows what was changed in conf/, which uWSGI may refuse".into(),
+                false => format!("mend it in the source and create a new build; the whole log is {}", log.display()),
+            },
+        })
     }
-    if told.is_some() {
-        tell(&paths.zerg_fifo(), b"p")?;
+
+    /// Lets the workers finish what they have and what waits at their socket, then ends them; whether there were any.
+    /// Requests that come now wait in the vassal's backlog.
+    fn stop(&self) -> Result<bool> {
+        if files::exists(&self.paths.ini()) {
+            let late = if self.slot == self.site.slot(self.name) { Late::Held } else { Late::Answered };
+            drain::drain(self.name, &self.paths, late, self.site.config.uwsgi.drain_timeout)?;
+        }
+        self.remove()
     }
-    files::remove(&paths.draining())?;
-    let busy: usize = stats::workers(&paths.zerg_stats())?.iter().map(|worker| worker.in_request as usize).sum();
-    let left = busy + procfs::connections(&paths.web_socket()).waiting;
-    Err(Trouble::NotDrained { name, left, after: patience }.into())
+
+    /// Takes the link away, which ends the workers at once; whether there was one.
+    fn remove(&self) -> Result<bool> {
+        let removed = files::remove(&self.paths.ini())?;
+        Emperor::Zergs.wait_gone(self.site, self.name, &self.paths.ini())?;
+        files::remove(&self.paths.draining())?;
+        Ok(removed)
+    }
 }
 
-/// Whether nobody holds a connection of a socket, nor takes one that waits there.
-///
-/// A worker that has just taken one looks paused, for it has not counted it yet. Of a worker's threads the signal wakes
-/// only one: each other one pauses after one more connection, so where none waits an empty one is sent.
-fn is_left_alone(socket: &Path) -> bool {
-    let connections = procfs::connections(socket);
-    let lacks = connections.listeners > 0 && connections.waiting == 0;
-    if lacks {
-        drop(UnixStream::connect(socket));
-    }
-    connections.taken == 0 && !lacks
-}
-
-/// Writes a command to a master's fifo. Without a reader it fails instead of waiting for one.
-fn tell(fifo: &Path, command: &[u8]) -> Result<()> {
-    OpenOptions::new()
-        .write(true)
-        .custom_flags(O_NONBLOCK)
-        .open(fifo)
-        .and_then(|mut fifo| fifo.write_all(command))
-        .map_err(Error::io("write to", fifo))
+/// Whether workers end again and again before one has loaded the application, by `sys.exit` for one. uWSGI gives up only
+/// after exceptions.
+fn die_while_loading(workers: &[Worker]) -> bool {
+    workers.iter().all(|worker| !worker.loaded) && workers.iter().any(|worker| worker.spawns >= DEATHS)
 }
 
 /// The last traceback of a log that tells why, or the log where there is none. When a worker fails, the master interrupts

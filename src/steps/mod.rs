@@ -177,7 +177,7 @@ impl<'a> Making<'a> {
 }
 
 /// Places in a build that uWSGI, nginx and `builds` act on, whatever lies there.
-const OWN: [&str; 9] = [
+const OWN: [&str; 10] = [
     "assets/media",
     "assets/static",
     "build.ini",
@@ -186,6 +186,7 @@ const OWN: [&str; 9] = [
     "run",
     "stage.conf",
     "vassal.ini",
+    "zerg-2.ini",
     "zerg.ini",
 ];
 

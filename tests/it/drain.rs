@@ -240,7 +240,7 @@ fn an_answer_that_is_being_sent_is_sent_to_its_end() {
 
 /// Whether somebody lets the workers of build a finish, or was killed while doing so.
 fn drains(site: &Site) -> bool {
-    site.build("a").join("run/draining").exists()
+    site.build("a").join("run/zerg.draining").exists()
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn a_deactivate_that_was_killed_after_the_pause_can_be_run_again_or_taken_back()
     let site = running("");
     for verb in ["deactivate", "activate"] {
         // What is there then.
-        site.write("deploy/builds/a/run/draining", "");
+        site.write("deploy/builds/a/run/zerg.draining", "");
         site.write("deploy/builds/a/run/zerg.fifo", "p");
         wait_for("the pause", || workers(&site, "a").iter().all(|worker| worker["status"] == "pause"));
         let request = held(&site, "a", site.port("a"));

@@ -127,7 +127,7 @@ fn sockets_and_secrets_are_closed_to_other_users() {
     site.ok(&["activate", "a"]);
     let mode = |path: &Path| fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777;
     let run = site.build("a").join("run");
-    assert_eq!(mode(&run.join("web.sock")), 0o660, "nginx may be in the group");
+    assert_eq!(mode(&run.join("web-1.sock")), 0o660, "nginx may be in the group");
     assert_eq!(mode(&run.join("env")), 0o700);
     assert_eq!(mode(&run.join("env/SECRET")), 0o600);
     for directory in [run, site.root().join("run")] {

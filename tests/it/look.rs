@@ -44,7 +44,9 @@ pub fn nginx_workers(site: &Site) -> BTreeSet<i32> {
 /// What the zerg of a build says of itself; `None` where there is none.
 pub fn stats(site: &Site, build: &str) -> Option<Value> {
     let mut text = String::new();
-    let mut stream = UnixStream::connect(site.build(build).join("run/zerg.stats")).ok()?;
+    let run = site.build(build).join("run");
+    let second = fs::read_link(run.join("web.sock")).is_ok_and(|target| target == Path::new("web-2.sock"));
+    let mut stream = UnixStream::connect(run.join(if second { "zerg-2.stats" } else { "zerg.stats" })).ok()?;
     stream.read_to_string(&mut text).ok()?;
     serde_json::from_str(&text).ok()
 }
@@ -66,8 +68,9 @@ pub fn in_request(site: &Site, build: &str) -> u64 {
     workers(site, build).iter().flat_map(cores).map(|core| core["in_request"].as_u64().unwrap()).sum()
 }
 
-/// The connections that wait at a unix socket, and how many may.
+/// The connections that wait at a unix socket, be it named by a link, and how many may.
 pub fn backlog(socket: &Path) -> Option<(u32, u32)> {
+    let socket = fs::read_link(socket).map_or_else(|_| socket.to_owned(), |target| socket.with_file_name(target));
     let all = Command::new("ss").arg("-xlH").output().unwrap();
     let all = String::from_utf8(all.stdout).unwrap();
     let line = all.lines().find(|line| line.split_whitespace().nth(4).is_some_and(|path| Path::new(path) == socket))?;

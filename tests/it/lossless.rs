@@ -4,7 +4,7 @@ use crate::load::{Load, Seen};
 use crate::site::Site;
 
 #[track_caller]
-fn answered_all(seen: &Seen) {
+pub fn answered_all(seen: &Seen) {
     let some = &seen.failures[..seen.failures.len().min(3)];
     assert!(some.is_empty(), "{} failed, {} were answered: {some:?}", seen.failures.len(), seen.answers);
 }

@@ -10,7 +10,7 @@ use crate::site::{Said, Site};
 
 /// The fields of each command's document, as the README documents them, by a command line that changes something. Run in
 /// this order, all of them succeed.
-pub const FIELDS: [(&[&str], &str); 18] = [
+pub const FIELDS: [(&[&str], &str); 19] = [
     (&["init"], "changed command live nginx_reloaded stage"),
     (&["wheels"], "changed command new wheels"),
     (&["find-free"], "build command"),
@@ -19,6 +19,7 @@ pub const FIELDS: [(&[&str], &str); 18] = [
     (&["warmup", "c"], "build changed command max_ms p50_ms requests seconds workers"),
     (&["stage", "c"], "build changed command live nginx_reloaded stage"),
     (&["swap-live"], "changed command live nginx_reloaded stage"),
+    (&["restart", "live"], "build changed command workers"),
     (&["deactivate", "b"], "build changed command"),
     (&["stop", "b"], "build changed command"),
     (&["archive", "b"], "basis build bytes changed command files"),

@@ -1,0 +1,106 @@
+//! The two places where a build's workers can run.
+
+use std::path::{Path, PathBuf};
+
+/// One of the two places where a build's workers can run. A restart starts new ones in the other, each with a socket of
+/// its own, and then lets requests follow, so that the old ones finish in peace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// Where workers run unless a restart has moved them.
+    First,
+    /// Where they run after a restart, until the next one.
+    Second,
+}
+
+/// The places of one slot of a build.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotPaths {
+    dir: PathBuf,
+    slot: Slot,
+}
+
+impl Slot {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::First, Self::Second];
+
+    /// The one that is not this.
+    pub fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
+
+    /// The name of its socket, to which `run/web.sock` points while requests go here.
+    pub fn socket_name(self) -> &'static str {
+        match self {
+            Self::First => "web-1.sock",
+            Self::Second => "web-2.sock",
+        }
+    }
+
+    /// The slot to which requests go, by what `run/web.sock` points to. Without a link it is the first, where a new
+    /// build starts.
+    pub fn of_link(target: Option<&Path>) -> Self {
+        if target == Some(Path::new(Self::Second.socket_name())) { Self::Second } else { Self::First }
+    }
+
+    /// The names of all that is its own, which the skeleton knows as `%n`.
+    fn stem(self) -> &'static str {
+        match self {
+            Self::First => "zerg",
+            Self::Second => "zerg-2",
+        }
+    }
+}
+
+impl SlotPaths {
+    /// The places of `slot` in the build's directory `dir`.
+    pub fn new(dir: &Path, slot: Slot) -> Self {
+        Self { dir: dir.to_owned(), slot }
+    }
+
+    /// The emperor starts the zerg while this link is there.
+    pub fn ini(&self) -> PathBuf {
+        self.dir.join(format!("{}.ini", self.slot.stem()))
+    }
+
+    /// Where the zerg tells how its workers are.
+    pub fn stats(&self) -> PathBuf {
+        self.run("stats")
+    }
+
+    /// The zerg master's command fifo.
+    pub fn fifo(&self) -> PathBuf {
+        self.run("fifo")
+    }
+
+    /// There while the workers are drained, and after a drain that was killed: they may be paused.
+    pub fn draining(&self) -> PathBuf {
+        self.run("draining")
+    }
+
+    /// The socket from which the workers take requests.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.join("run").join(self.slot.socket_name())
+    }
+
+    fn run(&self, what: &str) -> PathBuf {
+        self.dir.join("run").join(format!("{}.{what}", self.slot.stem()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_link_tells_the_slot() {
+        for slot in Slot::ALL {
+            assert_eq!(Slot::of_link(Some(Path::new(slot.socket_name()))), slot);
+            assert_eq!(slot.other().other(), slot);
+        }
+        assert_eq!(Slot::of_link(None), Slot::First);
+        assert_eq!(Slot::of_link(Some(Path::new("elsewhere"))), Slot::First);
+    }
+}

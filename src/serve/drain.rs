@@ -1,0 +1,118 @@
+//! Letting workers finish: none of their requests is cut, and none that waits at their socket is left.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::libc::O_NONBLOCK;
+
+use super::{Trouble, stats};
+use crate::error::{Error, Result};
+use crate::model::name::BuildName;
+use crate::model::observed::Worker;
+use crate::model::slot::SlotPaths;
+use crate::system::files::{self, Mode};
+use crate::system::{procfs, wait};
+
+/// How long a worker may be idle after the master was told to pause before it is told again.
+const PAUSE_REPLY: Duration = Duration::from_secs(1);
+
+/// What becomes of a request that comes when the workers have paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Late {
+    /// It waits at the socket for the next workers.
+    Held,
+    /// No other workers will ever listen there: these must answer it.
+    Answered,
+}
+
+/// Lets all workers pause, once none has a request and none waits for one. A swap sends no more, and whoever came before it
+/// must not wait for workers that never come. To pause is a signal, at which uWSGI cuts an answer that it is sending.
+///
+/// # Errors
+/// Requests do not end within `patience`; the workers then take requests again.
+pub fn drain(name: BuildName, paths: &SlotPaths, late: Late, patience: Duration) -> Result<()> {
+    files::write(&paths.draining(), b"", Mode::Public)?;
+    let mut told: Option<Instant> = None;
+    let mut probe = None;
+    let mut quiet = 0;
+    let drained = wait::until(&[], patience, || {
+        // Nobody there to answer means nobody there to drain.
+        let Ok(workers) = stats::workers(&paths.stats()) else {
+            return Ok(stats::silent(&paths.stats()).then_some(()));
+        };
+        let started = workers.iter().filter(|worker| worker.started());
+        let may_tell = told.is_none_or(|at: Instant| at.elapsed() > PAUSE_REPLY);
+        let left_alone = started.clone().all(Worker::paused) && is_left_alone(&paths.socket(), &mut probe);
+        let waiting = procfs::connections(&paths.socket()).waiting;
+        if left_alone && (late == Late::Held || waiting <= usize::from(probe.as_ref().is_some_and(Probe::waits))) {
+            quiet += 1;
+            return Ok((quiet > 1).then_some(()));
+        }
+        quiet = 0;
+        // The command toggles, and a drain that was killed may have sent it before. A paused worker is proof that the
+        // master has it; workers that stay idle are proof that it has not.
+        let paused = started.clone().any(|worker| worker.status == "pause");
+        let busy = started.clone().any(|worker| worker.in_request > 0) || waiting > 0;
+        if may_tell && (left_alone || !paused && !busy) {
+            tell(&paths.fifo(), b"p")?;
+            told = Some(Instant::now());
+        }
+        Ok::<_, Error>(None)
+    })?;
+    if drained.is_some() {
+        return Ok(());
+    }
+    if told.is_some() {
+        tell(&paths.fifo(), b"p")?;
+    }
+    files::remove(&paths.draining())?;
+    let busy: usize = stats::workers(&paths.stats())?.iter().map(|worker| worker.in_request as usize).sum();
+    let left = busy + procfs::connections(&paths.socket()).waiting;
+    let again = if late == Late::Held { "deactivate" } else { "activate" };
+    Err(Trouble::NotDrained { name, left, after: patience, again }.into())
+}
+
+/// Whether nobody holds a connection of a socket, nor takes one that waits there.
+///
+/// A worker that has just taken one looks paused, for it has not counted it yet. Of a worker's threads the signal wakes
+/// only one: each other one pauses after one more connection, so where none waits an empty one is sent, a probe.
+fn is_left_alone(socket: &Path, probe: &mut Option<Probe>) -> bool {
+    let connections = procfs::connections(socket);
+    let lacks = connections.listeners > 0 && connections.waiting == 0;
+    if lacks {
+        *probe = Probe::send(socket).ok();
+    }
+    connections.taken == 0 && !lacks
+}
+
+/// A connection that asks for nothing.
+struct Probe(UnixStream);
+
+impl Probe {
+    fn send(socket: &Path) -> io::Result<Self> {
+        let stream = UnixStream::connect(socket)?;
+        stream.set_nonblocking(true)?;
+        stream.shutdown(Shutdown::Write)?;
+        Ok(Self(stream))
+    }
+
+    /// Whether nobody has taken it: a worker would have seen that nothing comes, and closed it.
+    fn waits(&self) -> bool {
+        (&self.0).read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+/// Writes a command to a master's fifo. Without a reader it fails instead of waiting for one.
+fn tell(fifo: &Path, command: &[u8]) -> Result<()> {
+    OpenOptions::new()
+        .write(true)
+        .custom_flags(O_NONBLOCK)
+        .open(fifo)
+        .and_then(|mut fifo| fifo.write_all(command))
+        .map_err(Error::io("write to", fifo))
+}
