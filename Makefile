@@ -13,7 +13,7 @@ test: deps
 lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	sh -n tests/demo.sh tests/deps.sh skel/conf/uwsgi.sh
+	sh -n tests/demo.sh tests/deps.sh skel/conf/uwsgi.sh skel/conf/nginx.sh
 
 # uWSGI, nginx and what the tests look through, from the distribution; only what is missing.
 deps:

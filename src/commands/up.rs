@@ -8,6 +8,7 @@ use crate::model::config::Listen;
 use crate::report::Done;
 use crate::serve::conf;
 use crate::serve::emperor::Emperor;
+use crate::serve::nginx;
 use crate::site::Site;
 use crate::system::process::Run;
 
@@ -41,6 +42,9 @@ fn refuse_second(site: &Site) -> Result<()> {
             next: "builds status shows it; stop the other builds up with Ctrl-C first".into(),
         });
     }
+    if nginx::has_orphans(site)? {
+        return Ok(());
+    }
     for listen in [&site.config.nginx.live_listen, &site.config.nginx.stage_listen] {
         free(listen)?;
     }
@@ -55,7 +59,7 @@ fn free(listen: &Listen) -> Result<()> {
             problem: format!("nginx cannot listen on {listen}"),
             cause: error.to_string(),
             next: format!(
-                "ss -ltnp 'sport = {}' shows whose it is, such as nginx workers of a stack that was killed; or change nginx.live_listen and stage_listen",
+                "ss -ltnp 'sport = {}' shows whose it is; or change nginx.live_listen and stage_listen",
                 listen.port
             ),
         }),

@@ -44,6 +44,7 @@ pub fn of_site(config: &Config, layout: &Layout, nginx_globals: &str) -> Vec<Ske
         ("zergs.ini", include_str!("../../skel/conf/zergs.ini")),
         ("up.ini", include_str!("../../skel/conf/up.ini")),
         ("uwsgi.sh", include_str!("../../skel/conf/uwsgi.sh")),
+        ("nginx.sh", include_str!("../../skel/conf/nginx.sh")),
         ("nginx.conf", include_str!("../../skel/conf/nginx.conf")),
         ("site.conf", include_str!("../../skel/conf/site.conf")),
         ("locations.conf", include_str!("../../skel/conf/locations.conf")),

@@ -24,6 +24,9 @@ use crate::system::wait;
 /// How long nginx may take to replace its workers.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long the master may outlive the stack that it belongs to.
+const END: Duration = Duration::from_secs(5);
+
 /// The nginx that serves a site: the one under `builds up`, or the host's.
 #[derive(Debug)]
 pub struct Nginx<'a> {
@@ -61,6 +64,19 @@ pub fn find(site: &Site) -> Result<Nginx<'_>, Trouble> {
         (None, Some(master)) => Ok(Nginx { site, master, own: false }),
         (None, None) => Err(Trouble::NoNginx { pid_file: hosts.clone() }),
     }
+}
+
+/// Whether workers are left of the nginx of a `builds up` that was killed: the next one ends them, and takes their ports.
+/// Its master dies with its stack, a moment later.
+///
+/// # Errors
+/// There is none; the type is that of every wait.
+pub fn has_orphans(site: &Site) -> Result<bool, Trouble> {
+    let pid = fs::read_to_string(own_pid_file(site)).ok().and_then(|text| text.trim().parse::<i32>().ok());
+    let Some(master) = pid else { return Ok(false) };
+    let gone = || Ok::<_, Trouble>(procfs::process(master).is_none().then_some(()));
+    let is_orphan = |process: Process| process.group == master && process.title.starts_with("nginx: worker");
+    Ok(wait::until(&[], END, gone)?.is_some() && procfs::processes().any(is_orphan))
 }
 
 /// Waits until no nginx worker is left that might still send a request to the port of a build without a name. One that

@@ -14,6 +14,8 @@ pub struct Process {
     pub pid: i32,
     /// Its parent's id.
     pub parent: i32,
+    /// The id of its process group, which is that of the process that began it.
+    pub group: i32,
     /// When it started, in clock ticks since the machine did.
     pub started: u64,
     /// Its title, as `ps` shows it.
@@ -24,10 +26,10 @@ pub struct Process {
 pub fn process(pid: i32) -> Option<Process> {
     let directory = Path::new("/proc").join(pid.to_string());
     let stat = fs::read_to_string(directory.join("stat")).ok()?;
-    let (parent, started) = parse_stat(&stat)?;
+    let (parent, group, started) = parse_stat(&stat)?;
     let title = fs::read(directory.join("cmdline")).ok()?;
     let title = String::from_utf8_lossy(&title).replace('\0', " ").trim().to_owned();
-    Some(Process { pid, parent, started, title })
+    Some(Process { pid, parent, group, started, title })
 }
 
 impl Process {
@@ -76,16 +78,15 @@ impl Credentials {
     }
 }
 
+/// All processes that can be seen.
+pub fn processes() -> impl Iterator<Item = Process> {
+    let entries = fs::read_dir("/proc").into_iter().flatten();
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).filter_map(process)
+}
+
 /// The children of a process.
 pub fn children(parent: i32) -> Vec<Process> {
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter_map(process)
-        .filter(|process| process.parent == parent)
-        .collect()
+    processes().filter(|process| process.parent == parent).collect()
 }
 
 /// What the kernel knows of a unix socket by its path, which is as the listener gave it.
@@ -117,10 +118,10 @@ pub fn connections(socket: &Path) -> Connections {
     seen
 }
 
-/// Parent and start time; the name before them is in parentheses and may contain anything, parentheses included.
-fn parse_stat(stat: &str) -> Option<(i32, u64)> {
+/// Parent, group and start time; the name before them is in parentheses and may contain anything, parentheses included.
+fn parse_stat(stat: &str) -> Option<(i32, i32, u64)> {
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    Some((fields.get(1)?.parse().ok()?, fields.get(19)?.parse().ok()?))
+    Some((fields.get(1)?.parse().ok()?, fields.get(2)?.parse().ok()?, fields.get(19)?.parse().ok()?))
 }
 
 /// The effective ids stand second, after the real ones.
@@ -149,8 +150,8 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_does_not_confuse() {
-        let stat = format!("7 (a) b) S 3 {} 99 rest", "0 ".repeat(17).trim());
-        assert_eq!(parse_stat(&stat), Some((3, 99)));
+        let stat = format!("7 (a) b) S 3 5 {} 99 rest", "0 ".repeat(16).trim());
+        assert_eq!(parse_stat(&stat), Some((3, 5, 99)));
     }
 
     #[test]

@@ -85,14 +85,14 @@ impl Site {
     pub fn start(&mut self) {
         let log = OpenOptions::new().create(true).append(true).open(self.up_file()).unwrap();
         let nginx = self.root().join("run/nginx.pid");
-        drop(fs::remove_file(&nginx));
+        let old = fs::read(&nginx).unwrap_or_default();
         let child =
             self.command(&["up"]).stdout(log.try_clone().unwrap()).stderr(log).process_group(0).spawn().unwrap();
         self.up = Some(child);
         wait_for("builds up", || {
             let emperors = ["vassals", "zergs"].map(|name| self.root().join(format!("run/{name}.stats")));
             // `nginx -t` leaves an empty one; an nginx that listens has written into it.
-            let listens = fs::read(&nginx).is_ok_and(|pid| !pid.is_empty());
+            let listens = fs::read(&nginx).is_ok_and(|pid| !pid.is_empty() && pid != old);
             listens && emperors.iter().all(|socket| std::os::unix::net::UnixStream::connect(socket).is_ok())
         });
     }
