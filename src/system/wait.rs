@@ -42,7 +42,9 @@ struct Watch {
 impl Watch {
     fn new(directories: &[&Path]) -> Self {
         let (sender, events) = channel();
-        let mut watcher = notify::recommended_watcher(sender).ok();
+        // A user has few inotify instances, and fifty commands that wait for a lock watch nothing.
+        let watched = !directories.is_empty();
+        let mut watcher = watched.then(|| notify::recommended_watcher(sender).ok()).flatten();
         for directory in directories {
             if let Some(watcher) = &mut watcher {
                 drop(watcher.watch(directory, RecursiveMode::NonRecursive));
