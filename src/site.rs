@@ -290,28 +290,27 @@ impl Site {
         lock::take(&self.layout.run().join("init.lock"), "the site's init", self.patience)
     }
 
-    /// The lock of the wheelhouse and the npm store.
+    /// The lock of the wheelhouse and the npm store. What a killed command has left running there is ended.
     ///
     /// # Errors
     /// Another command holds it for too long.
     pub fn lock_stores(&self) -> Result<Lock> {
-        lock::take(&self.layout.run().join("stores.lock"), "the wheelhouse", self.patience)
+        let what = "the wheelhouse";
+        let lock = lock::take(&self.layout.run().join("stores.lock"), what, self.patience)?;
+        lock::end_orphans(&self.layout.wheels_log(), what)?;
+        Ok(lock)
     }
 
-    /// The lock of what changes one build. Taken before [`Self::lock_names`] where both are needed.
+    /// The lock of what changes one build. Taken before [`Self::lock_names`] where both are needed. What a killed command
+    /// has left running in the build is ended.
     ///
     /// # Errors
     /// Another command holds it for too long.
     pub fn lock_build(&self, name: BuildName) -> Result<Lock> {
-        lock::take(&self.layout.run().join(format!("build-{name}.lock")), &format!("build {name}"), self.patience)
-    }
-
-    /// Waits for what a killed create or init of a build has left running.
-    ///
-    /// # Errors
-    /// It still runs when this site's patience is over.
-    pub fn await_orphans(&self, name: BuildName) -> Result<()> {
-        lock::await_orphans(&self.layout.create_log(name), &format!("build {name}"), self.patience)
+        let what = format!("build {name}");
+        let lock = lock::take(&self.layout.run().join(format!("build-{name}.lock")), &what, self.patience)?;
+        lock::end_orphans(&self.layout.create_log(name), &what)?;
+        Ok(lock)
     }
 }
 

@@ -82,7 +82,6 @@ fn ensure(site: &Site, name: BuildName) -> Result<bool> {
 /// Runs the `[init]` commands in the build that will be live. They run again if `init` is killed before it ends.
 fn run_commands(site: &Site, name: BuildName) -> Result<()> {
     let _lock = site.lock_build(name)?;
-    site.await_orphans(name)?;
     let tag = site.manifest(name)?.map_or_else(Tag::untagged, |manifest| manifest.tag);
     for command in &site.config.init.commands {
         tracing::info!("init     {}", command.as_slice().join(" "));

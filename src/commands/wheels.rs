@@ -12,7 +12,7 @@ use crate::site::Site;
 use crate::steps::node::install_verb;
 use crate::steps::source::files_of;
 use crate::system::process::Run;
-use crate::system::{files, lock, tree};
+use crate::system::{files, tree};
 
 /// Takes nothing.
 #[derive(Debug, Args)]
@@ -43,7 +43,6 @@ pub fn are_missing(site: &Site) -> bool {
 /// A program is missing or fails, or the source cannot be read.
 pub fn fetch(site: &Site) -> Result<Fetched> {
     let _lock = site.lock_stores()?;
-    lock::await_orphans(&site.layout.logs().join("wheels.log"), "the wheelhouse", site.patience)?;
     files::directory(&site.layout.logs())?;
     files::directory(&site.layout.wheelhouse())?;
     make_tools(site)?;
@@ -129,7 +128,7 @@ fn pip(site: &Site) -> Run {
 }
 
 fn logged(site: &Site, run: Run) -> Result<()> {
-    Ok(run.logged(&site.layout.logs().join("wheels.log"))?)
+    Ok(run.logged(&site.layout.wheels_log())?)
 }
 
 #[derive(Deserialize)]

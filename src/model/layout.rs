@@ -135,6 +135,11 @@ impl Layout {
         self.logs().join(format!("{name}.create.log"))
     }
 
+    /// The output of the commands that fetch packages.
+    pub fn wheels_log(&self) -> PathBuf {
+        self.logs().join("wheels.log")
+    }
+
     /// What a build's workers print: start-up, warnings, tracebacks.
     pub fn error_log(&self, name: BuildName) -> PathBuf {
         self.logs().join(format!("{name}.error.log"))

@@ -85,7 +85,6 @@ pub fn make(site: &Site, name: BuildName, wish: &Wish) -> Result<Manifest> {
 impl<'a> Making<'a> {
     /// Reserves the directory, or takes up the one that an interrupted create left.
     fn begin(site: &'a Site, name: BuildName, wish: &Wish) -> Result<Self> {
-        site.await_orphans(name)?;
         let paths = site.layout.build(name);
         let origin = Origin {
             path: site.config.site.source.to_string_lossy().into_owned(),

@@ -1,5 +1,6 @@
 //! Locks that the kernel releases, however a command ends.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
@@ -9,9 +10,14 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
-use super::{files, wait};
+use super::{files, procfs, wait};
 use crate::error::{Error, Result};
+
+/// How long the programs that a killed command has left may take to end.
+const ORPHANS: Duration = Duration::from_secs(10);
 
 /// A lock that this process holds until it is dropped.
 #[derive(Debug)]
@@ -74,25 +80,31 @@ pub fn take(path: &Path, what: &str, patience: Duration) -> Result<Lock> {
     Ok(Lock(lock))
 }
 
-/// Waits until no program writes to `log` that a killed command has left running. It might still change what the next
-/// command works on.
+/// Ends the programs that a killed command has left running, told by the log that they still write to. They might change
+/// what the next command works on. The caller holds the lock that the killed command held.
 ///
 /// # Errors
-/// One still does after `patience`.
-pub fn await_orphans(log: &Path, what: &str, patience: Duration) -> Result<()> {
+/// One does not end, or belongs to another user.
+pub fn end_orphans(log: &Path, what: &str) -> Result<()> {
     let Ok(mut file) = File::open(log).map(Some) else { return Ok(()) };
-    let ended = wait::until(&[], patience, || {
+    let mut told = HashSet::new();
+    let ended = wait::until(&[], ORPHANS, || {
         let Some(own) = file.take() else { return Ok(None) };
         match Flock::lock(own, FlockArg::LockExclusiveNonblock) {
-            Err((own, Errno::EWOULDBLOCK)) => {
-                file = Some(own);
-                Ok::<_, Error>(None)
-            }
-            _ => Ok(Some(())),
+            Err((own, Errno::EWOULDBLOCK)) => file = Some(own),
+            // Nobody has it, or the file system has no locks.
+            _ => return Ok(Some(())),
         }
+        for orphan in procfs::lockers(log) {
+            if told.insert(orphan.pid) {
+                tracing::info!("ending what a killed command has left: process {} ({})", orphan.pid, orphan.title);
+            }
+            kill(Pid::from_raw(orphan.pid), Signal::SIGKILL).ok();
+        }
+        Ok::<_, Error>(None)
     })?;
     let holder = format!("a program that a killed command has left, and that writes to {}", log.display());
-    ended.ok_or_else(|| Held { what: what.to_owned(), holder, waited: patience }.into())
+    ended.ok_or_else(|| Held { what: what.to_owned(), holder, waited: ORPHANS }.into())
 }
 
 fn open(path: &Path) -> Result<File> {

@@ -142,7 +142,7 @@ impl Run {
         let file = OpenOptions::new().append(true).create(true).mode(0o640).open(log).map_err(failed)?;
         let began = file.metadata().map_err(failed)?.len();
         // Shared with the program, so that it outlives this process where that is killed, and only there: see
-        // `lock::await_orphans`. Not every file system has locks.
+        // `lock::end_orphans`. Not every file system has locks.
         let _lock = file.try_clone().ok().and_then(|file| Flock::lock(file, FlockArg::LockSharedNonblock).ok());
         let mut command = self.command();
         command.stdin(Stdio::null()).stderr(file.try_clone().map_err(failed)?).stdout(file);

@@ -89,6 +89,22 @@ pub fn children(parent: i32) -> Vec<Process> {
     processes().filter(|process| process.parent == parent).collect()
 }
 
+/// The processes that share a lock of an open file, as those do that inherited it. They are this user's, or anybody's if
+/// this user is root.
+pub fn lockers(file: &Path) -> Vec<Process> {
+    let Ok(file) = fs::canonicalize(file) else { return Vec::new() };
+    let locks = |process: &Process| {
+        let directory = Path::new("/proc").join(process.pid.to_string());
+        let descriptors = fs::read_dir(directory.join("fd")).into_iter().flatten().flatten();
+        let mut here = descriptors.filter(|descriptor| fs::read_link(descriptor.path()).is_ok_and(|path| path == file));
+        here.any(|descriptor| {
+            let info = fs::read_to_string(directory.join("fdinfo").join(descriptor.file_name()));
+            info.is_ok_and(|info| info.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK")))
+        })
+    };
+    processes().filter(locks).collect()
+}
+
 /// What the kernel knows of a unix socket by its path, which is as the listener gave it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Connections {
@@ -138,6 +154,9 @@ fn parse_status(status: &str) -> Option<Credentials> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::{UnixListener, UnixStream};
+    use std::process::Command;
+
+    use nix::fcntl::{Flock, FlockArg};
 
     use super::*;
 
@@ -146,6 +165,28 @@ mod tests {
         let own = process(std::process::id() as i32).unwrap();
         assert!(children(own.parent).contains(&own));
         assert_eq!(process(0), None);
+    }
+
+    #[test]
+    fn who_has_inherited_a_lock_is_told_from_who_only_reads_the_file() {
+        let path = fs::canonicalize(std::env::temp_dir()).unwrap().join(format!("builds-lock-{}", std::process::id()));
+        let file = fs::File::create(&path).unwrap();
+        let reader = fs::File::open(&path).unwrap();
+        let run = |file: fs::File| Command::new("sleep").arg("60").stdin(file).spawn().unwrap();
+        let mut others = run(reader);
+        let lock = Flock::lock(file.try_clone().unwrap(), FlockArg::LockShared).unwrap();
+        let mut heir = run(file);
+        let pids: Vec<i32> = lockers(&path).iter().map(|process| process.pid).collect();
+        drop(lock);
+        let after = lockers(&path);
+        for child in [&mut others, &mut heir] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        fs::remove_file(&path).unwrap();
+        let own = std::process::id() as i32;
+        assert_eq!(pids.into_iter().filter(|&pid| pid != own).collect::<Vec<_>>(), [heir.id() as i32]);
+        assert_eq!(after, [], "who goes on after its command has ended in good order keeps no lock");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::helpers::{GATE, Gate, listing, shell};
-use crate::site::Site;
+use crate::site::{Site, wait_for};
 
 #[test]
 fn a_create_makes_the_documented_layout() {
@@ -117,16 +117,22 @@ fn a_killed_create_is_continued_by_the_same_command() {
 }
 
 #[test]
-fn what_a_killed_create_has_left_running_is_waited_for() {
+fn what_a_killed_create_has_left_running_is_ended() {
     let site = Site::up("plain", GATE);
     let gate = Gate::new(&site);
-    let mut create = gate.create("a");
-    create.kill().unwrap();
-    create.wait().unwrap();
-    let error = site.fails(4, &["--wait", "0", "create", "a"]);
-    assert!(error.contains("left") && error.contains("logs/a.create.log"), "{error}");
-    gate.open();
-    site.ok(&["create", "a"]);
+    for (again, code) in [("create", 1), ("rm", 0)] {
+        let mut create = gate.create("a");
+        let orphan: i32 = site.read("deploy/at-gate").trim().parse().unwrap();
+        create.kill().unwrap();
+        create.wait().unwrap();
+        assert!(Path::new(&format!("/proc/{orphan}/cwd")).exists(), "it goes on without its command");
+        site.configure("\n[assets]\ncommands = [[\"false\"]]\n");
+        let said = site.run(&[again, "a"]);
+        let ended = format!("ending what a killed command has left: process {orphan} (cat ../../gate)");
+        assert!(said.code == code && said.err.contains(&ended), "{said:?}");
+        wait_for("the end of the orphan", || !Path::new(&format!("/proc/{orphan}/cwd")).exists());
+        site.configure(GATE);
+    }
 }
 
 #[test]
