@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use nix::sys::signal::Signal;
+
 use crate::model::config::ConfigError;
 use crate::model::name::{BadName, BuildName, BuildRef};
 use crate::model::rules::Refusal;
@@ -13,6 +15,7 @@ use crate::serve::checkup::Finding;
 use crate::system::git::GitError;
 use crate::system::lock::Held;
 use crate::system::process::CommandError;
+use crate::system::signals::Interrupted;
 use crate::system::tree::TreeError;
 
 /// The result of whatever can fail for a reason that an operator must read.
@@ -97,6 +100,13 @@ pub enum Error {
     },
     /// A change was made and taken back.
     RolledBack(Box<Error>),
+    /// A signal asked the command to end before its time.
+    Interrupted {
+        /// Which.
+        signal: Signal,
+        /// What it cut short, where that is known.
+        during: Option<Box<Error>>,
+    },
     /// A precondition that `doctor` found missing.
     Doctor {
         /// How many.
@@ -130,6 +140,16 @@ impl Error {
         move |source| Self::Io { doing, path, source }
     }
 
+    /// This error as what a signal led to, if one has come.
+    pub fn or_interrupted(self, signal: Option<Signal>) -> Self {
+        match (signal, self) {
+            (Some(signal), error) if !matches!(error, Self::Interrupted { .. }) => {
+                Self::Interrupted { signal, during: Some(Box::new(error)) }
+            }
+            (_, error) => error,
+        }
+    }
+
     /// The exit code.
     pub fn code(&self) -> u8 {
         match self {
@@ -141,6 +161,8 @@ impl Error {
             Self::Unhealthy { .. } => 5,
             Self::RolledBack(_) => 6,
             Self::Step { source, .. } => source.code(),
+            // As shells tell it.
+            Self::Interrupted { signal, .. } => 128 + *signal as u8,
             Self::Io { .. } | Self::Command(_) | Self::Unmet { .. } | Self::Serve(_) | Self::Doctor { .. } => 1,
         }
     }
@@ -166,6 +188,7 @@ impl Error {
             Self::Serve(trouble) => trouble.what(),
             Self::Unhealthy { name, problem, .. } => format!("build {name} is unhealthy: {problem}"),
             Self::RolledBack(source) => format!("taken back: {}", source.what()),
+            Self::Interrupted { signal, .. } => format!("interrupted by {signal}"),
             Self::Doctor { problems: 1, .. } => "1 problem".into(),
             Self::Doctor { problems, .. } => format!("{problems} problems"),
         }
@@ -197,6 +220,8 @@ impl Error {
             Self::Serve(trouble) => trouble.cause(),
             Self::Unhealthy { evidence, .. } => evidence.clone(),
             Self::RolledBack(source) => source.cause(),
+            Self::Interrupted { during: Some(during), .. } => join(&during.what(), &during.cause()),
+            Self::Interrupted { .. } => "the command was asked to end before it was done".into(),
             Self::Doctor { text, .. } => text.clone(),
         }
     }
@@ -221,13 +246,15 @@ impl Error {
             Self::Locked(_) => "try again when it has ended; --wait SECONDS waits longer".into(),
             Self::Io { path, source, .. } => advice(path, source),
             Self::Command(error) => error.next(),
-            Self::Step { name, source, .. } => {
-                format!("{}; then builds create {name} continues, or builds rm {name} removes it", source.next())
-            }
+            Self::Step { name, source, .. } => format!("{}; then {}", source.next(), continue_or_remove(*name)),
             Self::Unmet { next, .. } => next.clone(),
             Self::Serve(trouble) => trouble.next(),
             Self::Unhealthy { next, .. } => next.clone(),
             Self::RolledBack(source) => source.next(),
+            Self::Interrupted { during, .. } => match during.as_deref() {
+                Some(Self::Step { name, .. }) => continue_or_remove(*name),
+                _ => "the same command again goes on where this one stopped".into(),
+            },
             Self::Doctor { .. } => "mend them and run builds doctor again".into(),
         }
     }
@@ -251,6 +278,10 @@ impl LinkFault {
             _ => format!("builds list, then ln -sfn NAME {link} with the name of a complete build"),
         }
     }
+}
+
+fn continue_or_remove(name: BuildName) -> String {
+    format!("builds create {name} continues, or builds rm {name} removes it")
 }
 
 /// Two texts as one: `what: cause`, what a program said below what failed, or either alone.
@@ -290,7 +321,21 @@ from! {
     Refused(Refusal) std::convert::identity;
     Locked(Held) std::convert::identity;
     Command(CommandError) std::convert::identity;
-    Serve(Trouble) Box::new;
+}
+
+impl From<Trouble> for Error {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Interrupted(interrupted) => interrupted.into(),
+            trouble => Self::Serve(Box::new(trouble)),
+        }
+    }
+}
+
+impl From<Interrupted> for Error {
+    fn from(Interrupted(signal): Interrupted) -> Self {
+        Self::Interrupted { signal, during: None }
+    }
 }
 
 impl From<TreeError> for Error {

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::commands::Cli;
+use crate::system::signals;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -23,6 +24,14 @@ fn main() -> ExitCode {
         Err(answer) => return report::usage(&answer),
     };
     report::start_log(cli.common.quiet, cli.common.verbose);
+    if let Err(error) = signals::watch() {
+        tracing::warn!("a signal would end this command at once: {error}");
+    }
     let result = commands::run(&cli);
-    report::finish(cli.command.name(), cli.common.json, result)
+    let signal = signals::noted().filter(|_| result.is_err());
+    let code = report::finish(cli.command.name(), cli.common.json, result);
+    if let Some(signal) = signal {
+        signals::end_by(signal);
+    }
+    code
 }

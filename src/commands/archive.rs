@@ -13,7 +13,7 @@ use crate::model::name::{BuildName, BuildRef};
 use crate::model::rules;
 use crate::report::Done;
 use crate::site::Site;
-use crate::system::files;
+use crate::system::{files, signals};
 
 /// Which build, and what it may share files with.
 #[derive(Debug, Args)]
@@ -68,6 +68,7 @@ fn share(site: &Site, name: BuildName, basis: BuildName) -> Result<Shared> {
     let mut shared = Shared::default();
     let walk = WalkDir::new(own.dir()).into_iter().filter_entry(|entry| entry.path() != own.run());
     for entry in walk {
+        signals::check()?;
         let entry = entry.map_err(|error| Error::io("read", own.dir())(error.into()))?;
         let Ok(relative) = entry.path().strip_prefix(own.dir()) else { continue };
         let twin = other.dir().join(relative);

@@ -30,6 +30,7 @@ use crate::error::{Error, Result};
 use crate::model::name::{BadName, BuildName, BuildRef};
 use crate::report::Done;
 use crate::site::Site;
+use crate::system::signals;
 
 /// Deploys Django and other WSGI sites: lettered builds under uWSGI and nginx, and the names live and stage, which
 /// move from one build to another without losing a request.
@@ -37,7 +38,8 @@ use crate::site::Site;
 #[command(name = "builds", version, arg_required_else_help = true, disable_help_subcommand = true)]
 #[command(
     after_help = "Exit codes: 0 done, 1 failed and the site is as it was, 2 wrong usage, name or configuration,\n\
-    3 refused by a rule, 4 another command holds the lock, 5 the build is unhealthy, 6 taken back after the change."
+    3 refused by a rule, 4 another command holds the lock, 5 the build is unhealthy, 6 taken back after the change,\n\
+    130 ended by Ctrl-C, 143 by SIGTERM."
 )]
 pub struct Cli {
     /// What every command takes.
@@ -142,7 +144,7 @@ verbs! {
 /// # Errors
 /// Those of the command.
 pub fn run(cli: &Cli) -> Result<Done> {
-    cli.command.run(cli)
+    cli.command.run(cli).map_err(|error| error.or_interrupted(signals::noted()))
 }
 
 impl Cli {

@@ -25,12 +25,15 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     attach(&site, name, &arguments.command, cli.common.json)
 }
 
-/// Runs a command in a build, in the user's terminal, and ends with its exit code.
+/// Becomes a command in a build, in the user's terminal; or runs it, where a document has to follow.
 pub fn attach(site: &Site, name: BuildName, command: &[String], json: bool) -> Result<Done> {
     let build = site.observe(name)?;
     rules::usable(name, build.state())?;
     let tag = build.manifest.map_or_else(Tag::untagged, |manifest| manifest.tag);
     let run = in_build(site, name, &tag, command);
-    let code = if json { run.attached_to_stderr() } else { run.attached() }?;
+    if !json {
+        return Err(run.replace().into());
+    }
+    let code = run.attached_to_stderr()?;
     Ok(Done::looked("").with("build", name).with("status", code).code(code))
 }

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use crate::report::Done;
 use crate::serve::stats;
 use crate::site::Site;
 use crate::system::http::{Answer, Browser};
+use crate::system::wait;
 
 /// Which build, and how hard.
 #[derive(Debug, Args)]
@@ -85,33 +87,33 @@ pub fn warm(site: &Site, name: BuildName, concurrency: u16) -> Result<Warmth> {
         .map_err(|problem| unhealthy(name, &problem, String::new()))?;
     let before = requests(site, name)?;
 
-    let (next, enough) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let (next, enough) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let (sender, answers) = channel();
-    std::thread::scope(|scope| {
-        for _ in 0..concurrency {
-            let (sender, browser, next, enough) = (sender.clone(), browser.clone(), &next, &enough);
-            scope.spawn(move || {
-                while !enough.load(Ordering::Relaxed) {
-                    let path = &config.paths[next.fetch_add(1, Ordering::Relaxed) % config.paths.len()];
-                    if sender.send((path, browser.get(path))).is_err() {
-                        break;
-                    }
+    for _ in 0..concurrency {
+        let (sender, browser, paths) = (sender.clone(), browser.clone(), config.paths.clone());
+        let (next, enough) = (next.clone(), enough.clone());
+        // Nobody waits for its end: a failure or a signal must not have to wait for an answer.
+        std::thread::spawn(move || {
+            while !enough.load(Ordering::Relaxed) {
+                let path = &paths[next.fetch_add(1, Ordering::Relaxed) % paths.len()];
+                if sender.send((path.clone(), browser.get(path))).is_err() {
+                    break;
                 }
-            });
-        }
-        drop(sender);
-        let judged = judge(site, name, &answers, &before, began, &enough);
-        // After a failure, too, nobody sends another request.
-        enough.store(true, Ordering::Relaxed);
-        judged
-    })
+            }
+        });
+    }
+    drop(sender);
+    let judged = judge(site, name, &answers, &before, began, &enough);
+    // After a failure, too, nobody sends another request.
+    enough.store(true, Ordering::Relaxed);
+    judged
 }
 
 /// Judges each answer as it comes, also those that are still under way when every worker has answered.
 fn judge(
     site: &Site,
     name: BuildName,
-    answers: &Receiver<(&String, Answer)>,
+    answers: &Receiver<(String, Answer)>,
     before: &HashMap<i32, u64>,
     began: Instant,
     enough: &AtomicBool,
@@ -119,12 +121,12 @@ fn judge(
     let config = &site.config.warmup;
     let mut warmth = Warmth { milliseconds: Vec::new(), workers: 0, took: Duration::ZERO };
     loop {
-        let (path, answer) = match answers.recv_timeout(config.timeout.saturating_sub(began.elapsed())) {
+        let (path, answer) = match wait::message(answers, config.timeout.saturating_sub(began.elapsed()))? {
             Ok(answer) => answer,
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => return Err(cold(site, name, before, warmth.requests())),
         };
-        check(site, name, path, &answer)?;
+        check(site, name, &path, &answer)?;
         warmth.milliseconds.push(answer.took.as_millis());
         if warmth.requests() >= config.paths.len() && !enough.load(Ordering::Relaxed) {
             let workers = answered(site, name, before)?;

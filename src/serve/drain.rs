@@ -63,14 +63,15 @@ pub fn drain(name: BuildName, paths: &SlotPaths, late: Late, patience: Duration)
             told = Some(Instant::now());
         }
         Ok::<_, Error>(None)
-    })?;
-    if drained.is_some() {
+    });
+    if let Ok(Some(())) = drained {
         return Ok(());
     }
     if told.is_some() {
         tell(&paths.fifo(), b"p")?;
     }
     files::remove(&paths.draining())?;
+    drained?;
     let busy: usize = stats::workers(&paths.stats())?.iter().map(|worker| worker.in_request as usize).sum();
     let left = busy + procfs::connections(&paths.socket()).waiting;
     let again = if late == Late::Held { "deactivate" } else { "activate" };

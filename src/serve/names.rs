@@ -10,7 +10,7 @@ use crate::model::layout::Role;
 use crate::model::observed::Names;
 use crate::model::rules::{self, Move};
 use crate::site::Site;
-use crate::system::files;
+use crate::system::{files, signals};
 
 /// What moving the names took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub fn move_to(site: &Site, from: Names, to: Names) -> Result<Moved> {
             take(site, to, from)?;
             // A reload that came too late may still happen, and must not be the last.
             if nginx.loaded()?.is_none() {
-                nginx.follow(None).ok();
+                signals::shielded(|| nginx.follow(None)).ok();
             }
             Err(Error::RolledBack(Box::new(error)))
         }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::emperor::Emperor;
 use crate::model::name::BuildName;
-use crate::system::process::CommandError;
+use crate::system::process::{CommandError, Outcome};
+use crate::system::signals::Interrupted;
 
 /// uWSGI or nginx did not do what was asked.
 #[derive(Debug)]
@@ -76,7 +77,7 @@ pub enum Trouble {
         /// Where its process id should be.
         pid_file: PathBuf,
     },
-    /// nginx refuses the configuration.
+    /// nginx refuses the configuration, or cannot be asked.
     BadNginxConf(CommandError),
     /// nginx cannot be told to reload.
     CannotReload(String),
@@ -85,6 +86,8 @@ pub enum Trouble {
         /// How long was waited.
         after: Duration,
     },
+    /// A signal came while something was awaited.
+    Interrupted(Interrupted),
 }
 
 impl Trouble {
@@ -107,9 +110,13 @@ impl Trouble {
                 format!("nginx may still send requests to build {name} after {} s", after.as_secs())
             }
             Self::NoNginx { .. } => "nginx does not run".into(),
-            Self::BadNginxConf(_) => "nginx refuses its configuration".into(),
+            Self::BadNginxConf(error) => match error.outcome {
+                Outcome::Failed(_) => "nginx refuses its configuration".into(),
+                _ => error.what(),
+            },
             Self::CannotReload(_) => "nginx cannot be reloaded".into(),
             Self::NotReloaded { after } => format!("nginx did not reload within {} s", after.as_secs()),
+            Self::Interrupted(Interrupted(signal)) => format!("interrupted by {signal}"),
         }
     }
 
@@ -132,6 +139,7 @@ impl Trouble {
             Self::BadNginxConf(error) => error.cause(),
             Self::CannotReload(why) => why.clone(),
             Self::NotReloaded { .. } => "its old workers still take connections".into(),
+            Self::Interrupted(_) => String::new(),
         }
     }
 
@@ -158,6 +166,7 @@ impl Trouble {
             Self::NoNginx { .. } => {
                 "builds up, or start the host's nginx; nginx.pid_file in builds.toml names its pid".into()
             }
+            Self::BadNginxConf(error) if !matches!(error.outcome, Outcome::Failed(_)) => error.next(),
             // What nginx itself says to a user who may not test it; it names a file that needs no mending.
             Self::BadNginxConf(error) if error.tail.contains("(13: Permission denied)") => {
                 "nginx -s reload as root, then the same command again; or name commands that this user may run \
@@ -171,7 +180,14 @@ impl Trouble {
                     .into()
             }
             Self::NotReloaded { .. } => "look into nginx's error log, then reload it by hand".into(),
+            Self::Interrupted(_) => "try again".into(),
         }
+    }
+}
+
+impl From<Interrupted> for Trouble {
+    fn from(interrupted: Interrupted) -> Self {
+        Self::Interrupted(interrupted)
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Trouble, stats};
 use crate::error::Result;
 use crate::model::name::BuildName;
 use crate::site::Site;
-use crate::system::{files, process, wait};
+use crate::system::{files, process, signals, wait};
 
 /// Makes a build listen; whether it did not before. Appearing to the emperor is the last thing that happens.
 ///
@@ -42,7 +42,7 @@ pub fn start(site: &Site, name: BuildName) -> Result<bool> {
         Err(trouble) => trouble,
     };
     if !linked {
-        stop(site, name)?;
+        signals::shielded(|| stop(site, name))?;
     }
     Err(trouble.into())
 }

@@ -10,7 +10,7 @@ use crate::model::name::BuildName;
 use crate::model::observed::{Worker, all_ready};
 use crate::model::slot::{Slot, SlotPaths};
 use crate::site::Site;
-use crate::system::{files, process, wait};
+use crate::system::{files, process, signals, wait};
 
 /// The start of a worker that is one too many while none has loaded.
 const DEATHS: u32 = 3;
@@ -108,7 +108,7 @@ impl<'a> Zerg<'a> {
             return Ok(workers);
         }
         if may_end {
-            self.remove()?;
+            signals::shielded(|| self.remove())?;
         }
         Err(self.failure(end?.is_some(), &log, said_before)?)
     }

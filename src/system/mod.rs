@@ -1,11 +1,13 @@
-//! The doors to the world, one each: processes, files and links, locks, sockets, HTTP, waiting, git.
+//! The doors to the world, one each: processes, signals, files and links, locks, sockets, HTTP, waiting, git.
 
+mod children;
 pub mod files;
 pub mod git;
 pub mod http;
 pub mod lock;
 pub mod process;
 pub mod procfs;
+pub mod signals;
 pub mod socket;
 pub mod tree;
 pub mod wait;

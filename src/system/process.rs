@@ -15,8 +15,14 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::signals::{self, Interrupted};
+use super::{children, wait};
+
 /// How much of a failed program's output is shown, in lines and in bytes.
 const TAIL: (usize, u64) = (30, 8 << 10);
+
+/// How long a user's own program may take, who can end it.
+const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// Variables that would make a program work on something else than it was told to.
 const FOREIGN: [&str; 3] = ["PYTHON", "VIRTUAL_ENV", "UV_"];
@@ -56,6 +62,8 @@ pub enum Outcome {
     Failed(ExitStatus),
     /// It did not end in time and was killed.
     TimedOut(Duration),
+    /// It was ended, as this process is to end.
+    Interrupted(Signal),
 }
 
 impl Run {
@@ -154,27 +162,31 @@ impl Run {
         Err(self.error(outcome, tail_of(log, began), Some(log)))
     }
 
-    /// Runs it in the terminal of the user and returns its exit code.
-    ///
-    /// # Errors
-    /// It could not be started.
-    pub fn attached(&self) -> Result<u8, CommandError> {
-        let status = self.command().status().map_err(|error| self.not_started(error))?;
-        Ok(exit_code(status))
-    }
-
-    /// Like [`Self::attached`], with the program's standard output sent to standard error.
+    /// Runs it in the terminal of the user, with its standard output sent to standard error, and returns its exit code.
+    /// Whoever asks this process to end asks the program.
     ///
     /// # Errors
     /// It could not be started.
     pub fn attached_to_stderr(&self) -> Result<u8, CommandError> {
         let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(|error| self.not_started(error))?;
-        let status = self.command().stdout(stderr).status().map_err(|error| self.not_started(error))?;
-        Ok(exit_code(status))
+        let mut child = self.command().stdout(stderr).spawn().map_err(|error| self.not_started(error))?;
+        let pid = Pid::from_raw(child.id() as i32);
+        let (sender, receiver) = channel();
+        std::thread::spawn(move || sender.send(child.wait()));
+        let mut ended = wait::message(&receiver, FOREVER);
+        if let Err(Interrupted(signal)) = ended {
+            kill(pid, signal).ok();
+            ended = signals::shielded(|| wait::message(&receiver, FOREVER));
+        }
+        match ended {
+            Ok(Ok(status)) => status.map(exit_code).map_err(|error| self.not_started(error)),
+            _ => Err(self.not_started(io::ErrorKind::Interrupted.into())),
+        }
     }
 
     /// Becomes the program.
     pub fn replace(&self) -> CommandError {
+        children::adopt(false);
         let error = self.command().exec();
         self.not_started(error)
     }
@@ -201,17 +213,23 @@ impl Run {
 
     /// A thread waits for the program, so that this one can give up on time.
     fn wait(&self, command: &mut Command) -> Result<Output, Outcome> {
+        signals::check().map_err(|Interrupted(signal)| Outcome::Interrupted(signal))?;
+        children::adopt(true);
         let child = command.spawn().map_err(Outcome::NotStarted)?;
-        let pid = Pid::from_raw(child.id() as i32);
         let (sender, receiver) = channel();
         std::thread::spawn(move || sender.send(child.wait_with_output()));
-        match receiver.recv_timeout(self.patience) {
-            Ok(output) => output.map_err(Outcome::NotStarted),
-            Err(_) => {
-                kill(pid, Signal::SIGKILL).ok();
-                Err(Outcome::TimedOut(self.patience))
-            }
-        }
+        let outcome = match wait::message(&receiver, self.patience) {
+            Ok(Ok(Err(error))) => return Err(Outcome::NotStarted(error)),
+            Ok(Ok(Ok(output))) => match signals::check() {
+                // Ctrl-C in a terminal may end the program before this process looks.
+                Err(Interrupted(signal)) if !output.status.success() => Outcome::Interrupted(signal),
+                _ => return Ok(output),
+            },
+            Ok(Err(_)) => Outcome::TimedOut(self.patience),
+            Err(Interrupted(signal)) => Outcome::Interrupted(signal),
+        };
+        children::end();
+        Err(outcome)
     }
 
     fn not_started(&self, error: io::Error) -> CommandError {
@@ -244,7 +262,7 @@ impl Outcome {
     pub fn code(&self) -> Option<i32> {
         match self {
             Self::Failed(status) => status.code(),
-            Self::NotStarted(_) | Self::TimedOut(_) => None,
+            Self::NotStarted(_) | Self::TimedOut(_) | Self::Interrupted(_) => None,
         }
     }
 }
@@ -256,6 +274,7 @@ impl CommandError {
             Outcome::NotStarted(_) => format!("cannot run {}", self.command),
             Outcome::Failed(status) => format!("{} ended with {status}", self.command),
             Outcome::TimedOut(after) => format!("{} did not end within {} s", self.command, after.as_secs()),
+            Outcome::Interrupted(_) => format!("{} was ended", self.command),
         }
     }
 
@@ -264,6 +283,8 @@ impl CommandError {
         match &self.outcome {
             Outcome::NotStarted(error) if error.kind() == io::ErrorKind::NotFound => "the program is not there".into(),
             Outcome::NotStarted(error) => error.to_string(),
+            // What it said on its way out tells nothing.
+            Outcome::Interrupted(_) => String::new(),
             _ if self.tail.is_empty() => "it said nothing".into(),
             _ => self.tail.clone(),
         }
@@ -326,13 +347,6 @@ mod tests {
             (error.what(), error.cause()),
             ("cannot run no-such-program".into(), "the program is not there".into())
         );
-    }
-
-    #[test]
-    fn a_program_that_never_ends_is_killed() {
-        let error =
-            Run::new("tail").args(["-f", "/dev/null"]).patience(Duration::from_millis(50)).output().unwrap_err();
-        assert!(matches!(error.outcome, Outcome::TimedOut(_)), "{error:?}");
     }
 
     #[test]

@@ -89,6 +89,19 @@ pub fn children(parent: i32) -> Vec<Process> {
     processes().filter(|process| process.parent == parent).collect()
 }
 
+/// The children of a process that still run, and theirs, and so on.
+pub fn descendants(ancestor: i32) -> Vec<Process> {
+    // One that has ended, and that nobody has asked for, has no title any more.
+    let mut others: Vec<Process> = all().filter(|process| !process.title.is_empty()).collect();
+    let (mut found, mut parents) = (Vec::new(), vec![ancestor]);
+    while let Some(parent) = parents.pop() {
+        let children: Vec<Process> = others.extract_if(.., |process| process.parent == parent).collect();
+        parents.extend(children.iter().map(|process| process.pid));
+        found.extend(children);
+    }
+    found
+}
+
 /// The processes that share a lock of an open file, as those do that inherited it. They are this user's, or anybody's if
 /// this user is root.
 pub fn lockers(file: &Path) -> Vec<Process> {

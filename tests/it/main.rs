@@ -28,6 +28,7 @@ mod proxy;
 mod readme;
 mod restart;
 mod rm_archive;
+mod signals;
 mod source;
 mod stage;
 mod swap;

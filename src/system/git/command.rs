@@ -24,7 +24,8 @@ pub(super) fn git(args: &[&dyn AsRef<OsStr>], dir: &Path, env: &[(&str, &OsStr)]
         .args(args.iter().map(|arg| arg.as_ref()));
     run.output().map_err(|error| match error.outcome {
         Outcome::NotStarted(source) => GitError::Start(source),
-        outcome => GitError::Failed { command: error.command, code: outcome.code(), said: error.tail },
+        Outcome::Failed(status) => GitError::Failed { command: error.command, code: status.code(), said: error.tail },
+        _ => GitError::Failed { said: error.what(), command: error.command, code: None },
     })
 }
 

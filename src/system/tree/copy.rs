@@ -9,6 +9,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
+use super::super::signals;
 use super::attributes::{Attributes, Giver};
 use super::{Selection, TreeError, absent, make_target, remove_all, there};
 
@@ -64,6 +65,7 @@ pub fn copy(
     };
     run.root()?;
     for path in selection.iter() {
+        signals::check().map_err(|_| TreeError::because("copy", path, ErrorKind::Interrupted, "a signal came"))?;
         progress(path);
         run.entry(path)?;
     }
