@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::model::config::Installer;
 use crate::report::Done;
 use crate::site::Site;
+use crate::steps::limited;
 use crate::steps::node::install_verb;
 use crate::steps::source::files_of;
 use crate::system::process::Run;
@@ -128,7 +129,7 @@ fn pip(site: &Site) -> Run {
 }
 
 fn logged(site: &Site, run: Run) -> Result<()> {
-    Ok(run.logged(&site.layout.wheels_log())?)
+    Ok(limited(site, run).logged(&site.layout.wheels_log())?)
 }
 
 #[derive(Deserialize)]

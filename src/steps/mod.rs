@@ -171,7 +171,7 @@ impl<'a> Making<'a> {
 
     /// Runs a program of the host in the build's directory, without the build's environment.
     fn tool(&self, run: Run) -> Result<()> {
-        Ok(run.directory(self.paths.dir()).logged(&self.log)?)
+        Ok(limited(self.site, run).directory(self.paths.dir()).logged(&self.log)?)
     }
 }
 
@@ -202,6 +202,11 @@ fn refuse_own_names(selection: &Selection, origin: &str) -> Result<()> {
     }
 }
 
+/// A program that may take as long as the operator grants a step.
+pub fn limited(site: &Site, run: Run) -> Run {
+    run.limit("site.step_timeout", site.config.site.step_timeout)
+}
+
 /// A program, prepared to run in a build's directory with its environment: its own programs come first.
 pub fn in_build(site: &Site, name: BuildName, tag: &Tag, argv: &[String]) -> Run {
     let paths = site.layout.build(name);
@@ -209,7 +214,7 @@ pub fn in_build(site: &Site, name: BuildName, tag: &Tag, argv: &[String]) -> Run
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = [paths.dir().join("bin"), node].into_iter().chain(std::env::split_paths(&path));
     let path = std::env::join_paths(path).unwrap_or_default();
-    Run::list(argv)
+    limited(site, Run::list(argv))
         .directory(paths.dir())
         .variables(environment::variables(&site.config, &site.layout, name, tag))
         .variables([("PATH", path)])

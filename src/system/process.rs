@@ -21,6 +21,9 @@ use super::{children, wait};
 /// How much of a failed program's output is shown, in lines and in bytes.
 const TAIL: (usize, u64) = (30, 8 << 10);
 
+/// How long a program may take unless it is told otherwise: git in a large repository on a slow disk takes a while.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
+
 /// How long a user's own program may take, who can end it.
 const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
 
@@ -35,6 +38,7 @@ pub struct Run {
     variables: Vec<(OsString, OsString)>,
     without: Vec<OsString>,
     patience: Duration,
+    limit: Option<&'static str>,
     hint: Option<&'static str>,
 }
 
@@ -49,6 +53,8 @@ pub struct CommandError {
     pub tail: String,
     /// Where the rest of its output is.
     pub log: Option<PathBuf>,
+    /// The key of `builds.toml` that says how long it may take, where there is one.
+    pub limit: Option<&'static str>,
     /// What most likely helps.
     pub hint: Option<&'static str>,
 }
@@ -74,7 +80,8 @@ impl Run {
             directory: None,
             variables: Vec::new(),
             without: Vec::new(),
-            patience: Duration::from_secs(30 * 60),
+            patience: PATIENCE,
+            limit: None,
             hint: None,
         }
     }
@@ -119,6 +126,11 @@ impl Run {
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
+    }
+
+    /// How long it may take by a key of `builds.toml`.
+    pub fn limit(self, key: &'static str, patience: Duration) -> Self {
+        Self { limit: Some(key), ..self.patience(patience) }
     }
 
     /// What most likely helps where it fails.
@@ -243,7 +255,7 @@ impl Run {
 
     fn error(&self, outcome: Outcome, tail: String, log: Option<&Path>) -> CommandError {
         let command = self.line();
-        CommandError { command, outcome, tail, log: log.map(Path::to_owned), hint: self.hint }
+        CommandError { command, outcome, tail, log: log.map(Path::to_owned), limit: self.limit, hint: self.hint }
     }
 }
 
@@ -296,6 +308,12 @@ impl CommandError {
         match (&self.outcome, &self.log) {
             (Outcome::NotStarted(_), _) => {
                 "install it or correct its name; builds doctor checks what builds itself needs".into()
+            }
+            (Outcome::TimedOut(_), log) => {
+                let said = log.as_ref().map_or_else(String::new, |log| format!(", {} tells more", log.display()));
+                let longer =
+                    self.limit.map_or_else(String::new, |key| format!("; {key} in builds.toml lets it take longer"));
+                format!("find out what it waited for{said}{longer}")
             }
             (_, Some(log)) => format!("{hint}; all of the output is in {}", log.display()),
             (_, None) => "mend the cause and run the command again".into(),

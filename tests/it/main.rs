@@ -17,6 +17,7 @@ mod faults;
 mod first;
 mod flavours;
 mod host;
+mod limits;
 mod loading;
 mod locks;
 mod lossless;

@@ -1,11 +1,12 @@
 //! The section `[site]`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::document::Document;
 use super::error::Advice;
 use super::kind::Kind;
-use super::kinds::{boolean, int, list, only, text};
+use super::kinds::{boolean, int, list, only, seconds, text};
 use super::paths::{MOST_ROOT_BYTES, root_fault};
 use super::rule::Rule;
 use super::section::Section;
@@ -41,6 +42,8 @@ pub struct Site {
     pub base_port: u16,
     /// The host name that nginx serves and that warm-up requests ask for. Default: `"localhost"`.
     pub host: String,
+    /// How long a program may take that `create`, `wheels` or `init` runs, in seconds, 1 to 3600. Default: `1800`.
+    pub step_timeout: Duration,
 }
 
 impl Site {
@@ -55,6 +58,7 @@ impl Site {
             git_stamp: section.take("git_stamp", "false", boolean()),
             base_port: section.take("base_port", "2000", int(1024..=65535)),
             host: section.take("host", r#""localhost""#, host()),
+            step_timeout: section.take("step_timeout", "1800", seconds()),
         }
     }
 

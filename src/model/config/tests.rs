@@ -43,6 +43,7 @@ fn an_empty_file_gives_every_default() {
             git_stamp: false,
             base_port: 2000,
             host: "localhost".to_string(),
+            step_timeout: 30 * minute,
         },
         python: Python { interpreter: PathBuf::from("python3"), requirements: None, installer: Installer::Uv },
         node: Node { package_dir: PathBuf::from(".") },

@@ -2,13 +2,9 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::Duration;
 
 use super::GitError;
 use crate::system::process::{Outcome, Run};
-
-/// How long git may take; a large repository on a slow disk takes a while.
-const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
 /// Runs git in `dir` with `env` added, and returns what it printed.
 ///
@@ -18,7 +14,6 @@ pub(super) fn git(args: &[&dyn AsRef<OsStr>], dir: &Path, env: &[(&str, &OsStr)]
         .without(inherited())
         .variables([("LC_ALL", "C"), ("GIT_OPTIONAL_LOCKS", "0"), ("GIT_TERMINAL_PROMPT", "0")])
         .variables(env.iter().copied())
-        .patience(PATIENCE)
         .arg("-C")
         .arg(dir)
         .args(args.iter().map(|arg| arg.as_ref()));

@@ -49,6 +49,7 @@ fn good_values_are_taken() {
         ("site.base_port = 1024", |c| c.site.base_port == 1024),
         ("site.base_port = 65_535", |c| c.site.base_port == 65535),
         (r#"site.host = "[::1]:80_a.B""#, |c| c.site.host == "[::1]:80_a.B"),
+        ("site.step_timeout = 1", |c| c.site.step_timeout.as_secs() == 1),
         (r#"python.interpreter = "python3.12""#, |c| c.python.interpreter.as_os_str() == "python3.12"),
         (r#"python.interpreter = "./py""#, |c| c.python.interpreter.as_os_str() == "/srv/shop/py"),
         (r#"python.requirements = ["a.txt", "x/../b.txt"]"#, |c| {

@@ -105,6 +105,7 @@ const CASES: &[Case] = &[
     ("uwsgi", "listen = 65536", "there must be at most 65535 connections"),
     ("uwsgi", "start_timeout = 0", "there must be at least 1 second"),
     ("uwsgi", "start_timeout = 3601", "there must be at most 3600 seconds"),
+    ("site", "step_timeout = 0", "there must be at least 1 second"),
     ("uwsgi", "drain_timeout = 0", "there must be at least 1 second"),
     ("uwsgi", "drain_timeout = 3601", "there must be at most 3600 seconds"),
     ("nginx", r#"upstream = "tcp""#, "it is none of the known words"),
