@@ -1,11 +1,12 @@
 //! One site: its configuration, its places, and what is there at the moment.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, LinkFault, Result};
 use crate::model::config::{self, Config};
@@ -38,12 +39,14 @@ pub struct Site {
     pub file: PathBuf,
     /// A digest of `builds.toml`.
     pub fingerprint: u64,
-    /// How long to wait for another command's lock.
-    pub patience: Duration,
+    /// How long this command may still wait for locks that others hold. All its waits count together: who waits for
+    /// a role's build may find the role moved, and then waits for the next one.
+    patience: Cell<Duration>,
 }
 
 impl Site {
-    /// Reads the configuration: `file`, or the next `builds.toml` from the working directory upwards.
+    /// Reads the configuration: `file`, or the next `builds.toml` from the working directory upwards. The command waits no
+    /// longer than `patience` for locks.
     ///
     /// # Errors
     /// There is none, or it cannot be used.
@@ -61,7 +64,7 @@ impl Site {
         let layout = Layout::new(&config.site.root);
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
-        Ok(Self { config, layout, file, fingerprint: hasher.finish(), patience })
+        Ok(Self { config, layout, file, fingerprint: hasher.finish(), patience: patience.into() })
     }
 
     /// The port of a build.
@@ -279,7 +282,7 @@ impl Site {
     /// # Errors
     /// Another command holds it for too long.
     pub fn lock_names(&self) -> Result<Lock> {
-        lock::take(&self.layout.run().join("names.lock"), "the names _live and _stage", self.patience)
+        self.lock("names.lock", "the names _live and _stage")
     }
 
     /// The lock of a whole init: a second one finds the site made, and does not run the `[init]` commands again.
@@ -287,7 +290,7 @@ impl Site {
     /// # Errors
     /// Another init holds it for too long.
     pub fn lock_init(&self) -> Result<Lock> {
-        lock::take(&self.layout.run().join("init.lock"), "the site's init", self.patience)
+        self.lock("init.lock", "the site's init")
     }
 
     /// The lock of the wheelhouse and the npm store. What a killed command has left running there is ended.
@@ -296,21 +299,29 @@ impl Site {
     /// Another command holds it for too long.
     pub fn lock_stores(&self) -> Result<Lock> {
         let what = "the wheelhouse";
-        let lock = lock::take(&self.layout.run().join("stores.lock"), what, self.patience)?;
+        let lock = self.lock("stores.lock", what)?;
         lock::end_orphans(&self.layout.wheels_log(), what)?;
         Ok(lock)
     }
 
-    /// The lock of what changes one build. Taken before [`Self::lock_names`] where both are needed. What a killed command
-    /// has left running in the build is ended.
+    /// The lock of what changes one build. Taken before [`Self::lock_names`] where both are needed, and in the order of
+    /// the names where two builds are. What a killed command has left running in the build is ended.
     ///
     /// # Errors
     /// Another command holds it for too long.
     pub fn lock_build(&self, name: BuildName) -> Result<Lock> {
         let what = format!("build {name}");
-        let lock = lock::take(&self.layout.run().join(format!("build-{name}.lock")), &what, self.patience)?;
+        let lock = self.lock(&format!("build-{name}.lock"), &what)?;
         lock::end_orphans(&self.layout.create_log(name), &what)?;
         Ok(lock)
+    }
+
+    /// Takes a lock, waiting for what is left of this command's patience.
+    fn lock(&self, file: &str, what: &str) -> Result<Lock> {
+        let began = Instant::now();
+        let taken = lock::take(&self.layout.run().join(file), what, self.patience.get());
+        self.patience.set(self.patience.get().saturating_sub(began.elapsed()));
+        taken
     }
 }
 

@@ -66,7 +66,7 @@ pub struct Common {
     /// On standard error, also the programs that are run
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
-    /// How long to wait for a lock that another command holds
+    /// How long to wait for locks that other commands hold, all together
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(..=86_400))]
     pub wait: u64,
 }

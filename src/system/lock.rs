@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -15,6 +15,9 @@ use nix::unistd::Pid;
 
 use super::{files, procfs, wait};
 use crate::error::{Error, Result};
+
+/// The longest line of a holder that is read, in bytes.
+const SIGNATURE: u64 = 1 << 10;
 
 /// How long the programs that a killed command has left may take to end.
 const ORPHANS: Duration = Duration::from_secs(10);
@@ -37,7 +40,7 @@ pub struct Held {
 impl Held {
     /// Who holds it.
     pub fn cause(&self) -> String {
-        format!("held by {}; waited {} s", self.holder, self.waited.as_secs())
+        format!("held by {}; waited {} s", self.holder, seconds(self.waited))
     }
 }
 
@@ -55,6 +58,7 @@ pub fn take(path: &Path, what: &str, patience: Duration) -> Result<Lock> {
     if let Some(directory) = path.parent() {
         files::directory(directory)?;
     }
+    let began = Instant::now();
     let mut file = Some(open(path)?);
     let mut told = false;
     let taken = wait::until(&[], patience, || {
@@ -63,7 +67,8 @@ pub fn take(path: &Path, what: &str, patience: Duration) -> Result<Lock> {
             Ok(lock) => Ok(Some(lock)),
             Err((mut own, Errno::EWOULDBLOCK)) => {
                 if !std::mem::replace(&mut told, true) && !patience.is_zero() {
-                    tracing::info!("waiting for {what}, held by {}", holder(&mut own));
+                    let seconds = seconds(patience);
+                    tracing::info!("waiting for {what}, held by {}; at most {seconds} s", holder(&mut own));
                 }
                 file = Some(own);
                 Ok(None)
@@ -73,7 +78,7 @@ pub fn take(path: &Path, what: &str, patience: Duration) -> Result<Lock> {
     })?;
     let Some(mut lock) = taken else {
         let holder = file.as_mut().map_or_else(String::new, holder);
-        return Err(Held { what: what.to_owned(), holder, waited: patience }.into());
+        return Err(Held { what: what.to_owned(), holder, waited: began.elapsed() }.into());
     };
     // The lock holds without a signature, which a full disk refuses: an rm must still be possible.
     sign(&mut lock).ok();
@@ -129,18 +134,26 @@ fn sign(file: &mut File) -> std::io::Result<()> {
 
 fn holder(file: &mut File) -> String {
     let mut text = String::new();
-    let read = file.rewind().and_then(|()| file.read_to_string(&mut text));
+    let read = file.rewind().and_then(|()| file.take(SIGNATURE).read_to_string(&mut text));
     match read {
         Ok(_) if !text.trim().is_empty() => describe(text.trim(), files::now()),
         _ => "another command".into(),
     }
 }
 
-/// Turns the time at the end of a holder's line into how long ago that was.
+fn seconds(time: Duration) -> f64 {
+    time.as_secs_f64().round()
+}
+
+/// Turns the time at the end of a holder's line, in seconds since 1970, into how long ago that was, and when.
 fn describe(line: &str, now: u64) -> String {
     match line.rsplit_once(" since ") {
         Some((who, since)) => match since.parse::<u64>() {
-            Ok(since) => format!("{who} for {} s", now.saturating_sub(since)),
+            Ok(since) => {
+                let (hour, minute, second) = (since / 3600 % 24, since / 60 % 60, since % 60);
+                let long = now.saturating_sub(since);
+                format!("{who} for {long} s, since {hour:02}:{minute:02}:{second:02} UTC")
+            }
             Err(_) => who.to_owned(),
         },
         None => line.to_owned(),
@@ -153,7 +166,9 @@ mod tests {
 
     #[test]
     fn the_holder_is_told_with_its_age() {
-        assert_eq!(describe("process 7 (builds create a) since 100", 103), "process 7 (builds create a) for 3 s");
+        let line = "process 7 (builds create a) since 1699999999";
+        let told = "process 7 (builds create a) for 90001 s, since 22:13:19 UTC";
+        assert_eq!(describe(line, 1_700_090_000), told);
         assert_eq!(describe("garbage", 103), "garbage");
     }
 }

@@ -1,7 +1,10 @@
 //! Two commands at once.
 
 use std::fs::{self, File};
-use std::process::{Child, Stdio};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
 use serde_json::Value;
@@ -26,6 +29,7 @@ fn a_second_command_waits_and_says_for_what() {
         site.command(&["activate", "c"]).stdout(Stdio::null()).stderr(File::create(&heard).unwrap()).spawn().unwrap();
     let holder = format!("waiting for build c, held by process {} (builds create c) for ", create.id());
     wait_for("the second command's word", || fs::read_to_string(&heard).unwrap().contains(&holder));
+    wait_for("all of it", || fs::read_to_string(&heard).unwrap().ends_with(" UTC; at most 60 s\n"));
     assert!(activate.try_wait().unwrap().is_none() && create.try_wait().unwrap().is_none());
     // Who only looks does not wait, nor does who works on another build.
     for args in [&["status", "--wait", "0"][..], &["list", "--wait", "0"], &["find-free", "--wait", "0"]] {
@@ -57,8 +61,7 @@ fn without_patience_the_holder_is_named() {
     gate.open();
     assert!(create.wait().unwrap().success());
 
-    let names = File::options().write(true).open(site.root().join("run/names.lock")).unwrap();
-    let names = Flock::lock(names, FlockArg::LockExclusiveNonblock).unwrap();
+    let names = hold(&site, "names.lock");
     let said = site.fails(4, &["--wait", "0", "swap-live"]);
     assert!(said.contains("the names _live and _stage is in use"), "{said}");
     assert_eq!(site.names(), ("a".into(), "b".into()));
@@ -66,15 +69,91 @@ fn without_patience_the_holder_is_named() {
     site.ok(&["--wait", "0", "swap-live"]);
 }
 
+/// Holds a lock as another command does, which has not said who it is.
+fn hold(site: &Site, lock: &str) -> Flock<File> {
+    let path = site.root().join("run").join(lock);
+    let file = File::create(path).unwrap();
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno).unwrap()
+}
+
 #[test]
-fn a_killed_holder_holds_nothing() {
+fn a_command_waits_as_long_as_it_may_and_then_exits_with_4() {
+    let site = Site::ready("plain", "");
+    let held = hold(&site, "names.lock");
+    for (wait, told) in [("0", 0), ("1", 1)] {
+        let said = site.fails(4, &["--wait", wait, "swap-live"]);
+        assert!(
+            said.contains(&format!("waited {wait} s\n next: try again when it has ended; --wait SECONDS")),
+            "{said}"
+        );
+        assert_eq!(said.matches("at most 1 s").count(), told, "{said}");
+    }
+    assert_eq!(site.names(), ("a".into(), "b".into()));
+
+    // What the wait for one lock has taken is not there for the next.
+    let build = hold(&site, "build-b.lock");
+    let heard = site.dir.join("heard");
+    let mut swap = site.command(&["--wait", "5", "swap-live"]);
+    let mut swap = swap.stdout(Stdio::null()).stderr(File::create(&heard).unwrap()).spawn().unwrap();
+    let said = |what: &str| fs::read_to_string(&heard).unwrap().contains(what);
+    wait_for("the wait for the build", || said("waiting for build b, held by ") && said("; at most 5 s\n"));
+    let began = Instant::now();
+    wait_for("a second of its patience to be over", || began.elapsed() > Duration::from_secs(1));
+    drop(build);
+    wait_for("the wait for the names", || said("waiting for the names _live and _stage, held by "));
+    assert!(!said("the names _live and _stage, held by another command; at most 5 s"));
+    drop(held);
+    assert!(swap.wait().unwrap().success());
+}
+
+#[test]
+fn whoever_waits_goes_on_when_the_holder_is_killed() {
     let site = Site::up("plain", GATE);
     let gate = Gate::new(&site);
     let mut create = gate.create("c");
-    site.fails(4, &["--wait", "0", "rm", "c"]);
+    let heard = site.dir.join("heard");
+    let mut rm = site.command(&["rm", "c"]);
+    let mut rm = rm.stdout(Stdio::null()).stderr(File::create(&heard).unwrap()).spawn().unwrap();
+    wait_for("the wait", || fs::read_to_string(&heard).unwrap().contains("waiting for build c"));
     create.kill().unwrap();
     create.wait().unwrap();
-    site.ok(&["--wait", "0", "rm", "c"]);
+    assert!(rm.wait().unwrap().success());
+    assert!(!site.build("c").exists());
+    assert!(site.root().join("run/build-c.lock").exists(), "it lies there, and locks nobody out");
+}
+
+/// A file system with a few pages, gone with this.
+struct Tiny<'a>(&'a Path);
+
+impl Drop for Tiny<'_> {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("--lazy").arg(self.0).status());
+    }
+}
+
+#[test]
+fn a_holder_that_cannot_sign_for_want_of_room_holds_its_lock_all_the_same() {
+    let mut site = Site::new("plain", GATE);
+    let run = site.root().join("run");
+    fs::create_dir_all(&run).unwrap();
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&run).output().unwrap();
+    if !mount.status.success() {
+        return eprintln!("skipped: only root may mount a file system");
+    }
+    let tiny = Tiny(&run);
+    site.start();
+    let full = File::create(run.join("full")).unwrap();
+    while (&full).write_all(&[0]).is_ok() {}
+    let gate = Gate::new(&site);
+    let mut create = gate.create("c");
+    assert_eq!(fs::read(run.join("build-c.lock")).unwrap(), b"", "there was room for a signature");
+    let said = site.fails(4, &["--wait", "0", "rm", "c"]);
+    assert!(said.contains("build c is in use\n  why: held by another command; waited 0 s"), "{said}");
+    gate.open();
+    assert!(create.wait().unwrap().success());
+    site.ok(&["rm", "c"]);
+    site.kill();
+    drop(tiny);
 }
 
 #[test]
