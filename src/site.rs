@@ -219,6 +219,24 @@ impl Site {
         self.port(free).map(|_| free)
     }
 
+    /// Takes the first free name by making its directory, which only one of all that want it can. A create goes on from
+    /// there as from one that was killed at once.
+    ///
+    /// # Errors
+    /// As [`Self::find_free`], or the directory cannot be made.
+    pub fn reserve(&self) -> Result<BuildName> {
+        files::directory(&self.layout.builds())?;
+        loop {
+            let name = self.find_free()?;
+            let directory = self.layout.build(name).dir().to_owned();
+            match fs::create_dir(&directory) {
+                Ok(()) => return Ok(name),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(Error::io("make the directory", &directory)(error)),
+            }
+        }
+    }
+
     fn taken(&self) -> Result<BTreeSet<BuildName>> {
         names_in(&self.layout.builds())
     }

@@ -4,11 +4,20 @@ use super::Cli;
 use crate::error::Result;
 use crate::report::Done;
 
-/// Takes nothing.
+/// Whether to keep the name.
 #[derive(Debug, Args)]
-pub struct Arguments {}
+pub struct Arguments {
+    /// Make the build's empty directory, so that nobody else gets the name: create fills it, rm gives it up
+    #[arg(long)]
+    reserve: bool,
+}
 
-pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
-    let name = cli.site()?.find_free()?;
+pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
+    let site = cli.site()?;
+    if arguments.reserve {
+        let name = site.reserve()?;
+        return Ok(Done::changed(true, name.to_string()).with("build", name));
+    }
+    let name = site.find_free()?;
     Ok(Done::looked(name.to_string()).with("build", name))
 }

@@ -9,6 +9,7 @@ mod site;
 
 mod activate;
 mod caching;
+mod concurrency;
 mod config;
 mod create;
 mod doctor;

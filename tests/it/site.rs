@@ -246,6 +246,21 @@ impl Drop for Site {
 }
 
 impl Ports {
+    /// Several of them in a row, for builds beyond the ninth.
+    pub fn row(count: usize) -> Vec<Self> {
+        let mut row: Vec<Self> = Vec::new();
+        // Those that are in the way stay taken until there is a row, and are free again then.
+        let mut others = Vec::new();
+        while row.len() < count {
+            let next = Self::take();
+            if row.last().is_some_and(|last| last.base + 100 != next.base) {
+                others.append(&mut row);
+            }
+            row.push(next);
+        }
+        row
+    }
+
     fn take() -> Self {
         let directory = std::env::temp_dir().join("builds-it-ports");
         fs::create_dir_all(&directory).unwrap();
