@@ -92,7 +92,7 @@ pub fn children(parent: i32) -> Vec<Process> {
 /// The children of a process that still run, and theirs, and so on.
 pub fn descendants(ancestor: i32) -> Vec<Process> {
     // One that has ended, and that nobody has asked for, has no title any more.
-    let mut others: Vec<Process> = all().filter(|process| !process.title.is_empty()).collect();
+    let mut others: Vec<Process> = processes().filter(|process| !process.title.is_empty()).collect();
     let (mut found, mut parents) = (Vec::new(), vec![ancestor]);
     while let Some(parent) = parents.pop() {
         let children: Vec<Process> = others.extract_if(.., |process| process.parent == parent).collect();
