@@ -300,7 +300,9 @@ impl Site {
     /// # Errors
     /// Another command holds it for too long.
     pub fn lock_names(&self) -> Result<Lock> {
-        self.lock("names.lock", "the names _live and _stage")
+        let lock = self.lock("names.lock", "the names _live and _stage")?;
+        files::sweep(&[self.layout.builds(), self.layout.run()]);
+        Ok(lock)
     }
 
     /// The lock of a whole init: a second one finds the site made, and does not run the `[init]` commands again.
@@ -308,7 +310,10 @@ impl Site {
     /// # Errors
     /// Another init holds it for too long.
     pub fn lock_init(&self) -> Result<Lock> {
-        self.lock("init.lock", "the site's init")
+        let lock = self.lock("init.lock", "the site's init")?;
+        let project = self.file.parent().unwrap_or(Path::new("/"));
+        files::sweep(&[project.to_owned(), self.layout.conf(), self.layout.conf().join("pages")]);
+        Ok(lock)
     }
 
     /// The lock of the wheelhouse and the npm store. What a killed command has left running there is ended.
@@ -323,7 +328,8 @@ impl Site {
     }
 
     /// The lock of what changes one build. Taken before [`Self::lock_names`] where both are needed, and in the order of
-    /// the names where two builds are. What a killed command has left running in the build is ended.
+    /// the names where two builds are. Like the others, it ends what killed commands have left running, and removes what
+    /// they have left half written, in what it guards.
     ///
     /// # Errors
     /// Another command holds it for too long.
@@ -331,6 +337,8 @@ impl Site {
         let what = format!("build {name}");
         let lock = self.lock(&format!("build-{name}.lock"), &what)?;
         lock::end_orphans(&self.layout.create_log(name), &what)?;
+        let paths = self.layout.build(name);
+        files::sweep(&[paths.dir().to_owned(), paths.assets(), paths.run(), paths.env_dir()]);
         Ok(lock)
     }
 

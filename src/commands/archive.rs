@@ -66,10 +66,16 @@ struct Shared {
 fn share(site: &Site, name: BuildName, basis: BuildName) -> Result<Shared> {
     let (own, other) = (site.layout.build(name), site.layout.build(basis));
     let mut shared = Shared::default();
-    let walk = WalkDir::new(own.dir()).into_iter().filter_entry(|entry| entry.path() != own.run());
+    // Sorted means read before anything in it is linked: what is being linked must not turn up among what was there.
+    let walk = WalkDir::new(own.dir()).sort_by_file_name().into_iter().filter_entry(|entry| entry.path() != own.run());
     for entry in walk {
         signals::check()?;
         let entry = entry.map_err(|error| Error::io("read", own.dir())(error.into()))?;
+        if entry.file_name() == files::SHARING {
+            // A killed archive has left it.
+            files::remove(entry.path())?;
+            continue;
+        }
         let Ok(relative) = entry.path().strip_prefix(own.dir()) else { continue };
         let twin = other.dir().join(relative);
         if entry.file_type().is_file() && equal(entry.path(), &twin).map_err(Error::io("compare", entry.path()))? {

@@ -1,9 +1,7 @@
-use std::fs;
-
 use clap::Args;
 
 use super::{Cli, stop};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::name::BuildName;
 use crate::model::rules::{self, Refusal};
 use crate::report::Done;
@@ -38,7 +36,7 @@ fn remove(site: &Site, name: BuildName) -> Result<()> {
     if site.is_build(name) {
         stop::stop(site, name)?;
         tree::remove_all(&doomed)?;
-        fs::rename(paths.dir(), &doomed).map_err(Error::io("rename", paths.dir()))?;
+        files::rename(paths.dir(), &doomed)?;
     }
     tree::remove_all(&doomed)?;
     tree::remove_all(&site.layout.static_of(name))?;

@@ -153,10 +153,12 @@ impl<'a> Making<'a> {
         let name = self.manifest.name;
         self.manifest.bytes = fs_extra::dir::get_size(self.paths.dir()).ok();
         self.manifest.static_bytes = fs_extra::dir::get_size(self.site.layout.static_of(name)).ok();
-        // Complete must mean complete after a power cut, too.
-        File::open(self.paths.dir())
-            .and_then(|directory| Ok(syncfs(&directory)?))
-            .map_err(Error::io("write to the disk", self.paths.dir()))?;
+        // Complete must mean complete after a power cut, too. Static files may lie on another file system.
+        for directory in [self.paths.dir(), &self.site.layout.static_of(name)] {
+            File::open(directory)
+                .and_then(|opened| Ok(syncfs(&opened)?))
+                .map_err(Error::io("write to the disk", directory))?;
+        }
         self.manifest.state = Progress::Complete;
         self.manifest.finished = Some(files::now());
         self.site.write_manifest(&self.manifest)?;

@@ -1,4 +1,9 @@
-//! Files and links that readers see old or new, never half.
+//! Files and links that readers see old or new, never half, also after a power cut.
+//!
+//! A file's content is on the disk before the rename that publishes it, and the rename before the function returns; so are
+//! links, removals and new directories. What one call does thus never outlives what an earlier one did. Files that only
+//! count once something else says so (the copy of the source, packages) are not synced one by one: `syncfs` of the build's
+//! file system comes before the manifest that calls the build complete.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -35,7 +40,7 @@ impl Mode {
 /// Writes a file: a temporary one beside it, fsync, rename, fsync of the directory.
 ///
 /// # Errors
-/// The old content stays, and no temporary file does.
+/// The old content stays, or the new one is not known to be on the disk; no temporary file stays.
 pub fn write(path: &Path, content: &[u8], mode: Mode) -> Result<()> {
     let temporary = beside(path);
     put(&temporary, content, mode)
@@ -67,28 +72,48 @@ fn put(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
 /// Points a link at a target: a temporary link beside it, then rename.
 ///
 /// # Errors
-/// The old link stays, and no temporary one does.
+/// The old link stays, or none where there was none, and no temporary one does.
 pub fn link(target: &Path, path: &Path) -> Result<()> {
+    let old = fs::read_link(path).ok();
+    let put_back = || match &old {
+        Some(old) => point(old, path),
+        None => fs::remove_file(path),
+    };
+    point(target, path)
+        .and_then(|()| sync_parent(path).inspect_err(|_| drop(put_back())))
+        .map_err(Error::io("make the link", path))
+}
+
+fn point(target: &Path, path: &Path) -> io::Result<()> {
     let temporary = beside(path);
     drop(fs::remove_file(&temporary));
     symlink(target, &temporary)
         .and_then(|()| fs::rename(&temporary, path))
-        .and_then(|()| sync_parent(path))
         .inspect_err(|_| drop(fs::remove_file(&temporary)))
-        .map_err(Error::io("make the link", path))
 }
 
-/// Makes `path` another name of the file `original`: a temporary name beside it, then rename.
+/// Makes `path` another name of the file `original`: a temporary name beside it, then rename. Not synced: whichever of the
+/// two a power cut leaves is whole.
 ///
 /// # Errors
 /// What `path` named before stays, and no temporary name does.
 pub fn share(original: &Path, path: &Path) -> Result<()> {
-    let temporary = beside(path);
+    let temporary = path.with_file_name(SHARING);
     drop(fs::remove_file(&temporary));
     fs::hard_link(original, &temporary)
         .and_then(|()| fs::rename(&temporary, path))
         .inspect_err(|_| drop(fs::remove_file(&temporary)))
         .map_err(Error::io("link", path))
+}
+
+/// Gives a directory another name in the same directory, which nothing has.
+///
+/// # Errors
+/// It keeps its name.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to)
+        .and_then(|()| sync_parent(to).inspect_err(|_| drop(fs::rename(to, from))))
+        .map_err(Error::io("rename", from))
 }
 
 /// Lets two names change places in one step.
@@ -107,11 +132,16 @@ pub fn exchange(one: &Path, other: &Path) -> Result<()> {
 /// # Errors
 /// It is still there.
 pub fn remove(path: &Path) -> Result<bool> {
-    match fs::remove_file(path).and_then(|()| sync_parent(path)) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Error::io("remove", path)(error)),
+    match fs::remove_file(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(Error::io("remove", path)(error)),
     }
+    // uWSGI may have acted on it already, and would take a link that is put back for a new one.
+    if let Err(error) = sync_parent(path) {
+        tracing::warn!("{} is removed, and may be back after a power cut: {error}", path.display());
+    }
+    Ok(true)
 }
 
 /// Makes a directory and those above it, where they are missing.
@@ -119,7 +149,11 @@ pub fn remove(path: &Path) -> Result<bool> {
 /// # Errors
 /// It is not there.
 pub fn directory(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(Error::io("make the directory", path))
+    let mut missing: Vec<&Path> = path.ancestors().take_while(|place| !place.exists()).collect();
+    missing.reverse();
+    fs::create_dir_all(path)
+        .and_then(|()| missing.into_iter().try_for_each(sync_parent))
+        .map_err(Error::io("make the directory", path))
 }
 
 /// Makes a directory that is closed to other users but, for sockets that nginx must reach, to the group.
@@ -158,15 +192,52 @@ pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// What is being linked into an archive has this name.
+pub const SHARING: &str = ".builds-share~";
+
+/// The end of the names of temporary files, behind the id of the process that writes one.
+const TEMPORARY: &str = ".builds.tmp";
+
+/// Removes the temporary files that killed processes have left in some directories.
+pub fn sweep(directories: &[PathBuf]) {
+    for entry in directories.iter().flat_map(fs::read_dir).flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(is_left) {
+            drop(fs::remove_file(entry.path()));
+        }
+    }
+}
+
+fn is_left(name: &str) -> bool {
+    let writer = name.strip_suffix(TEMPORARY).and_then(|name| name.strip_prefix('.')?.rsplit_once('.'));
+    writer.and_then(|(_, pid)| pid.parse::<u32>().ok()).is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())
+}
+
 /// A hidden name in the same directory, this process's own.
 fn beside(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.tmp", std::process::id()));
+    name.push(format!(".{}{TEMPORARY}", std::process::id()));
     path.with_file_name(name)
 }
 
 /// Makes a rename or removal survive a power cut.
 fn sync_parent(path: &Path) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_temporary_files_of_dead_processes_are_left() {
+        let dead = u32::MAX;
+        assert!(
+            is_left(&format!(".vassal.ini.{dead}.builds.tmp")) && is_left(&format!("..DEPLOY_TAG.{dead}.builds.tmp"))
+        );
+        assert!(!is_left(&beside(Path::new("/x/build.json")).file_name().unwrap().to_string_lossy()));
+        for other in ["vassal.ini", ".notes.tmp", &format!(".notes.{dead}.tmp"), ".notes.md.builds.tmp"] {
+            assert!(!is_left(other), "{other}");
+        }
+    }
 }
