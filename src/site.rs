@@ -19,6 +19,7 @@ use crate::model::rules::Refusal;
 use crate::model::skeletons;
 use crate::model::slot::Slot;
 use crate::serve::stats;
+use crate::system::exchange;
 use crate::system::files::{self, Mode};
 use crate::system::lock::{self, Lock};
 
@@ -132,7 +133,7 @@ impl Site {
     fn holder(&self, role: Role) -> Result<Option<BuildName>> {
         let link = self.layout.link(role);
         let bad = |fault| Error::BadLink { link: link.clone(), fault };
-        let target = match fs::read_link(&link) {
+        let target = match exchange::target(&link) {
             Ok(target) => target,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => return Err(bad(LinkFault::NotALink)),
@@ -301,7 +302,8 @@ impl Site {
     /// Another command holds it for too long.
     pub fn lock_names(&self) -> Result<Lock> {
         let lock = self.lock("names.lock", "the names _live and _stage")?;
-        files::sweep(&[self.layout.builds(), self.layout.run()]);
+        files::sweep(&exchange::places(&self.layout.builds()));
+        files::sweep(&[self.layout.run()]);
         Ok(lock)
     }
 

@@ -16,6 +16,7 @@ need git git
 need npm npm
 need rsync rsync
 need ss iproute2
+need strace strace
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
 # shellcheck disable=SC2086 # a list of packages
 [ -z "$packages" ] && exit 0

@@ -10,7 +10,7 @@ use crate::model::layout::Role;
 use crate::model::observed::Names;
 use crate::model::rules::{self, Move};
 use crate::site::Site;
-use crate::system::{files, signals};
+use crate::system::{exchange, files, signals};
 
 /// What moving the names took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,9 @@ pub struct Moved {
 /// Nothing was moved; or nginx refused what the names meant then, and they were moved back.
 pub fn move_to(site: &Site, from: Names, to: Names) -> Result<Moved> {
     conf::check_pass(site)?;
+    for role in [Role::Live, Role::Stage] {
+        exchange::settle(&site.layout.link(role))?;
+    }
     let nginx = match nginx::find(site) {
         Ok(nginx) => Some(nginx),
         Err(trouble) if site.config.nginx.upstream == Upstream::Port => return Err(trouble.into()),
@@ -61,11 +64,12 @@ pub fn move_to(site: &Site, from: Names, to: Names) -> Result<Moved> {
 
 fn take(site: &Site, from: Names, to: Names) -> Result<bool> {
     let moves = rules::moves(from, to);
-    for step in &moves {
-        match *step {
-            Move::Exchange => files::exchange(&site.layout.link(Role::Live), &site.layout.link(Role::Stage))?,
-            Move::Point(role, name) => files::link(Path::new(&name.to_string()), &site.layout.link(role))?,
-        }
+    moves.iter().try_for_each(|step| one(site, *step)).map(|()| !moves.is_empty())
+}
+
+fn one(site: &Site, step: Move) -> Result<()> {
+    match step {
+        Move::Exchange => exchange::exchange(&site.layout.link(Role::Live), &site.layout.link(Role::Stage)),
+        Move::Point(role, name) => files::link(Path::new(&name.to_string()), &site.layout.link(role)),
     }
-    Ok(!moves.is_empty())
 }

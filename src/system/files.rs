@@ -12,8 +12,6 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-
 use crate::error::{Error, Result};
 
 /// Who may read a file.
@@ -116,17 +114,6 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
         .map_err(Error::io("rename", from))
 }
 
-/// Lets two names change places in one step.
-///
-/// # Errors
-/// Both stay as they were; some file systems refuse the exchange.
-pub fn exchange(one: &Path, other: &Path) -> Result<()> {
-    renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE)
-        .map_err(io::Error::from)
-        .and_then(|()| sync_parent(one))
-        .map_err(Error::io("exchange two links", one))
-}
-
 /// Removes a file or link; whether there was one.
 ///
 /// # Errors
@@ -221,7 +208,7 @@ fn beside(path: &Path) -> PathBuf {
 }
 
 /// Makes a rename or removal survive a power cut.
-fn sync_parent(path: &Path) -> io::Result<()> {
+pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 
