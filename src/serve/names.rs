@@ -62,9 +62,14 @@ pub fn move_to(site: &Site, from: Names, to: Names) -> Result<Moved> {
     }
 }
 
+/// Takes all steps, or none where one fails; whether there was any.
 fn take(site: &Site, from: Names, to: Names) -> Result<bool> {
     let moves = rules::moves(from, to);
-    moves.iter().try_for_each(|step| one(site, *step)).map(|()| !moves.is_empty())
+    let taken = moves.iter().try_for_each(|step| one(site, *step));
+    if let (Err(_), true, Ok(now)) = (&taken, from.live.is_some() && from.stage.is_some(), site.names()) {
+        rules::moves(now, from).into_iter().try_for_each(|step| one(site, step)).ok();
+    }
+    taken.map(|()| !moves.is_empty())
 }
 
 fn one(site: &Site, step: Move) -> Result<()> {
