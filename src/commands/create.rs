@@ -3,6 +3,7 @@ use clap::Args;
 use super::Cli;
 use crate::error::Result;
 use crate::model::name::BuildName;
+use crate::model::observed::Build;
 use crate::model::rules;
 use crate::report::Done;
 use crate::serve::emperor::Emperor;
@@ -34,8 +35,13 @@ pub fn create(site: &Site, name: BuildName, wish: &Wish) -> Result<Done> {
     let port = site.port(name)?;
     let _lock = site.lock_build(name)?;
     site.check_ours(name)?;
-    let existing = if site.is_build(name) { Some(site.observe(name)?.state()) } else { None };
-    rules::create(name, existing)?;
+    let existing = if site.is_build(name) { Some(site.observe(name)?) } else { None };
+    let cut = existing.as_ref().filter(|build| build.lacks_listen()).and_then(|build| build.manifest.clone());
+    let cut = cut
+        .filter(|made| made.source.reference == wish.reference && wish.tag.as_ref().is_none_or(|tag| *tag == made.tag));
+    if cut.is_none() {
+        rules::create(name, existing.as_ref().map(Build::state))?;
+    }
     if existing.is_some() {
         // What looks incomplete may be live with a damaged build.json.
         rules::spare("create", name, &site.names()?)?;
@@ -44,7 +50,10 @@ pub fn create(site: &Site, name: BuildName, wish: &Wish) -> Result<Done> {
     steps::source::directory(site)?;
     Emperor::Vassals.check(site)?;
 
-    let manifest = steps::make(site, name, wish)?;
+    let manifest = match cut {
+        Some(manifest) => steps::listen(site, manifest)?,
+        None => steps::make(site, name, wish)?,
+    };
     Ok(Done::changed(true, format!("build {name} ({}) listens on 127.0.0.1:{port}", manifest.tag))
         .with("build", name)
         .with("tag", &manifest.tag)

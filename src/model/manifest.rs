@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::name::BuildName;
 use super::tag::Tag;
 
+/// The last step of a create.
+pub const LISTEN: &str = "listen";
+
 /// How far a build is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -88,6 +91,11 @@ impl Manifest {
             inputs: 0,
             steps: Vec::new(),
         }
+    }
+
+    /// Whether the create has come to its end, which is the record of its last step.
+    pub fn has_listened(&self) -> bool {
+        self.steps.iter().any(|step| step.name == LISTEN)
     }
 }
 

@@ -149,6 +149,12 @@ impl Build {
             Some(Progress::Complete) => self.workers.as_deref().map_or(State::Active, state_of_workers),
         }
     }
+
+    /// Whether its create was killed when all was done but to listen.
+    pub fn lacks_listen(&self) -> bool {
+        let recorded = self.manifest.as_ref().is_none_or(Manifest::has_listened);
+        !recorded && [State::Stopped, State::Down, State::Listening].contains(&self.state())
+    }
 }
 
 /// Whether every worker that uWSGI has started would answer, and there is one.

@@ -18,7 +18,7 @@ use nix::unistd::syncfs;
 use crate::error::{Error, Result};
 use crate::model::environment;
 use crate::model::layout::BuildPaths;
-use crate::model::manifest::{Manifest, Origin, Progress, StepRecord};
+use crate::model::manifest::{LISTEN, Manifest, Origin, Progress, StepRecord};
 use crate::model::name::BuildName;
 use crate::model::tag::Tag;
 use crate::serve::vassal;
@@ -79,7 +79,8 @@ pub fn make(site: &Site, name: BuildName, wish: &Wish) -> Result<Manifest> {
     for step in &STEPS {
         making.take(step).map_err(|source| Error::Step { step: step.name, name, source: Box::new(source) })?;
     }
-    making.finish().map_err(|source| Error::Step { step: "listen", name, source: Box::new(source) })
+    let in_last = |source| Error::Step { step: LISTEN, name, source: Box::new(source) };
+    listen(site, making.finish().map_err(in_last)?).map_err(in_last)
 }
 
 impl<'a> Making<'a> {
@@ -148,7 +149,7 @@ impl<'a> Making<'a> {
         Ok(rest.into_iter().filter(|record| record.name != step.name).collect())
     }
 
-    /// Declares the build complete, and lets the emperor see it as the very last thing.
+    /// Declares the build complete.
     fn finish(mut self) -> Result<Manifest> {
         let name = self.manifest.name;
         self.manifest.bytes = fs_extra::dir::get_size(self.paths.dir()).ok();
@@ -162,12 +163,6 @@ impl<'a> Making<'a> {
         self.manifest.state = Progress::Complete;
         self.manifest.finished = Some(files::now());
         self.site.write_manifest(&self.manifest)?;
-        if let Err(error) = vassal::start(self.site, name) {
-            self.manifest.state = Progress::Creating;
-            self.site.write_manifest(&self.manifest)?;
-            return Err(error);
-        }
-        tracing::info!("{:<8} on 127.0.0.1:{}", "listen", self.site.port(name)?);
         Ok(self.manifest)
     }
 
@@ -175,6 +170,24 @@ impl<'a> Making<'a> {
     fn tool(&self, run: Run) -> Result<()> {
         Ok(limited(self.site, run).directory(self.paths.dir()).logged(&self.log)?)
     }
+}
+
+/// Lets the emperor see a complete build, as the very last thing of its create.
+///
+/// # Errors
+/// The vassal does not come up. The build is incomplete again.
+pub fn listen(site: &Site, mut manifest: Manifest) -> Result<Manifest> {
+    let began = Instant::now();
+    if let Err(error) = vassal::start(site, manifest.name) {
+        manifest.state = Progress::Creating;
+        site.write_manifest(&manifest)?;
+        return Err(error);
+    }
+    manifest.steps.push(StepRecord { name: LISTEN.into(), seconds: began.elapsed().as_secs_f64() });
+    // Without the record another create of this name would only find that it listens.
+    site.write_manifest(&manifest).ok();
+    tracing::info!("{LISTEN:<8} on 127.0.0.1:{}", site.port(manifest.name)?);
+    Ok(manifest)
 }
 
 /// Places in a build that uWSGI, nginx and `builds` act on, whatever lies there.
