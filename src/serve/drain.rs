@@ -36,7 +36,10 @@ pub enum Late {
 /// # Errors
 /// Requests do not end within `patience`; the workers then take requests again.
 pub fn drain(name: BuildName, paths: &SlotPaths, late: Late, patience: Duration) -> Result<()> {
-    files::write(&paths.draining(), b"", Mode::Public)?;
+    // There already, it tells of workers that an earlier drain may have paused.
+    let known = files::exists(&paths.draining());
+    let forget = || if known { Ok(false) } else { files::remove(&paths.draining()) };
+    files::write(&paths.draining(), b"", Mode::Public).inspect_err(|_| _ = forget())?;
     let mut told: Option<Instant> = None;
     let mut probe = None;
     let mut quiet = 0;
@@ -68,14 +71,24 @@ pub fn drain(name: BuildName, paths: &SlotPaths, late: Late, patience: Duration)
         return Ok(());
     }
     if told.is_some() {
-        tell(&paths.fifo(), b"p")?;
+        resume(paths)?
+    } else {
+        _ = forget()?
     }
-    files::remove(&paths.draining())?;
     drained?;
     let busy: usize = stats::workers(&paths.stats())?.iter().map(|worker| worker.in_request as usize).sum();
     let left = busy + procfs::connections(&paths.socket()).waiting;
     let again = if late == Late::Held { "deactivate" } else { "activate" };
     Err(Trouble::NotDrained { name, left, after: patience, again }.into())
+}
+
+/// Lets paused workers take requests again.
+///
+/// # Errors
+/// Their master does not listen, or the mark of the drain cannot be removed.
+pub fn resume(paths: &SlotPaths) -> Result<()> {
+    tell(&paths.fifo(), b"p")?;
+    files::remove(&paths.draining()).map(drop)
 }
 
 /// Whether nobody holds a connection of a socket, nor takes one that waits there.

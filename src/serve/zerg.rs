@@ -74,7 +74,7 @@ pub fn end_replaced(site: &Site, name: BuildName) -> Result<bool> {
 /// Stops a build's workers without cutting a request; whether it had any.
 ///
 /// # Errors
-/// Requests do not end in time; the workers then take requests again.
+/// Requests do not end in time, or the link cannot be removed; the workers then take requests again.
 pub fn stop(site: &Site, name: BuildName) -> Result<bool> {
     let replaced = end_replaced(site, name)?;
     Ok(Zerg::current(site, name).stop()? || replaced)
@@ -161,14 +161,15 @@ impl<'a> Zerg<'a> {
             let late = if self.slot == self.site.slot(self.name) { Late::Held } else { Late::Answered };
             drain::drain(self.name, &self.paths, late, self.site.config.uwsgi.drain_timeout)?;
         }
-        self.remove()
+        self.remove().inspect_err(|_| _ = drain::resume(&self.paths))
     }
 
     /// Takes the link away, which ends the workers at once; whether there was one.
     fn remove(&self) -> Result<bool> {
         let removed = files::remove(&self.paths.ini())?;
         Emperor::Zergs.wait_gone(self.site, self.name, &self.paths.ini())?;
-        files::remove(&self.paths.draining())?;
+        // What stays of it says only that the workers, who are gone, may be paused.
+        files::remove(&self.paths.draining()).ok();
         Ok(removed)
     }
 }
