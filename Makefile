@@ -1,6 +1,6 @@
 # The two commands of the README are `make demo` and `make test`.
 
-.PHONY: demo test lint deps
+.PHONY: demo test crash lint deps
 
 # From nothing to two builds served and swapped; CHECK=1 ends after the proof.
 demo: deps
@@ -9,6 +9,10 @@ demo: deps
 
 test: deps
 	cargo test --locked
+
+# Every changing command killed, and failing, at each of its calls that change a file. CRASH=VERB: that one.
+crash: deps
+	CRASH=$(or $(CRASH),all) cargo test --locked --test it crash::every -- --nocapture
 
 lint:
 	cargo fmt --check

@@ -117,6 +117,23 @@ fn a_killed_create_is_continued_by_the_same_command() {
 }
 
 #[test]
+fn a_create_that_was_killed_before_it_listened_is_continued_by_the_same_command_alone() {
+    let mut site = Site::up("plain", "");
+    // The links to static files and media come before vassal.ini.
+    let killed = ["strace", "-o", "/dev/null", "-e", "trace=symlink", "-e", "inject=symlink:signal=KILL:when=3"];
+    let own = site.caller.clone();
+    site.caller.splice(0..0, killed.map(str::to_owned));
+    assert_eq!(site.run(&["create", "a", "--tag", "v1"]).code, -1);
+    site.caller = own;
+    assert_eq!(site.status("a")["state"], "stopped");
+    assert!(site.fails(3, &["create", "a", "--tag", "v2"]).contains("build a exists"));
+    site.ok(&["create", "a", "--tag", "v1"]);
+    assert_eq!(site.status("a")["state"], "listening");
+    site.ok(&["stop", "a"]);
+    assert!(site.fails(3, &["create", "a", "--tag", "v1"]).contains("build a exists"));
+}
+
+#[test]
 fn what_a_killed_create_has_left_running_is_ended() {
     let site = Site::up("plain", GATE);
     let gate = Gate::new(&site);

@@ -11,6 +11,7 @@ mod activate;
 mod caching;
 mod concurrency;
 mod config;
+mod crash;
 mod create;
 mod doctor;
 mod drain;

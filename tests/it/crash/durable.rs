@@ -1,0 +1,52 @@
+//! What a power cut leaves: every change is on the disk before the next one is made that relies on it.
+
+use std::path::Path;
+
+use super::cases;
+use super::trace::{self, Call, paths};
+use crate::site::Site;
+
+#[test]
+fn what_is_published_is_on_the_disk_before_and_after() {
+    let site = Site::ready("plain", "\n[uwsgi]\nworkers = 1\n");
+    cases::keep(&site);
+    for case in cases::THREE.iter().chain(&cases::NONE).filter(|case| case.args[0] != "init") {
+        (case.prepare)(&site);
+        let (said, calls) = trace::calls(&site, case);
+        assert_eq!(said.code, 0, "{said:?}");
+        let published = calls.iter().enumerate().filter(|(_, call)| publishes(call));
+        for (number, call) in published {
+            let (from, to) = (path(call, 0), path(call, paths(&call.line).len() - 1));
+            let before = calls[..number].iter().rev();
+            let written = before.clone().any(|call| call.name == "write" && call.line.contains(&from));
+            let synced = before.clone().any(|call| call.name == "fsync" && path(call, 0) == from);
+            assert!(synced || !written, "{}: not on the disk when published: {call}", case.title());
+
+            let directory = Path::new(&to).parent().unwrap().display().to_string();
+            let next = calls[number + 1..].iter().find(|call| !["openat", "open"].contains(&call.name.as_str()));
+            let synced = next.is_some_and(|call| call.name == "fsync" && path(call, 0) == directory);
+            assert!(synced, "{}: {call}\nis followed by {}", case.title(), next.map_or("nothing", |call| &call.line));
+        }
+        if case.args[0] == "create" {
+            let at = |what: fn(&Call) -> bool| calls.iter().rposition(what).unwrap();
+            let copied = at(|call| call.line.contains(".builds-copy~"));
+            let all = calls.iter().position(|call| call.name == "syncfs").unwrap();
+            let complete = calls.iter().position(|call| call.line.contains(r#"\"state\": \"complete\""#)).unwrap();
+            let seen = at(|call| call.name == "rename" && call.line.contains("/vassal.ini\")"));
+            assert!(copied < all && all < complete && complete < seen, "{copied} {all} {complete} {seen}");
+        }
+    }
+}
+
+/// Whether others see something new after a call. A file of the source counts only once the manifest is complete, and of a
+/// file that an archive links either name will do.
+fn publishes(call: &Call) -> bool {
+    let renames = call.name.starts_with("rename")
+        && ![".builds-copy~", ".builds-share~"].iter().any(|name| call.line.contains(name));
+    let unlinks = call.name == "unlink" && ["vassal.ini", "zerg.ini"].iter().any(|name| path(call, 0).ends_with(name));
+    renames || unlinks || call.name == "mkdir"
+}
+
+fn path(call: &Call, number: usize) -> String {
+    paths(&call.line)[number].clone()
+}
