@@ -17,6 +17,9 @@ need npm npm
 need rsync rsync
 need ss iproute2
 need strace strace
+need mkfs.xfs xfsprogs
+need mkfs.btrfs btrfs-progs
+need faketime faketime
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
 # shellcheck disable=SC2086 # a list of packages
 [ -z "$packages" ] && exit 0

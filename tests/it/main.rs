@@ -5,17 +5,21 @@
 mod helpers;
 mod load;
 mod look;
+mod mount;
 mod site;
 
 mod activate;
 mod caching;
 mod concurrency;
+mod clock;
 mod config;
 mod crash;
 mod create;
+mod disk;
 mod doctor;
 mod drain;
 mod faults;
+mod filesystems;
 mod first;
 mod flavours;
 mod host;
