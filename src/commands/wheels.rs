@@ -54,6 +54,8 @@ pub fn fetch(site: &Site) -> Result<Fetched> {
     files::directory(&copy)?;
     let fetched = fetch_into_stores(site, &copy);
     tree::remove_all(&copy)?;
+    // pip takes what has a wheel's name for one, also what a power cut has left of it.
+    files::sync_all(&site.layout.wheelhouse())?;
     fetched
 }
 

@@ -9,11 +9,8 @@ mod python;
 pub mod source;
 mod stamp;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-
-use nix::unistd::syncfs;
 
 use crate::error::{Error, Result};
 use crate::model::environment;
@@ -155,11 +152,8 @@ impl<'a> Making<'a> {
         self.manifest.bytes = fs_extra::dir::get_size(self.paths.dir()).ok();
         self.manifest.static_bytes = fs_extra::dir::get_size(self.site.layout.static_of(name)).ok();
         // Complete must mean complete after a power cut, too. Static files may lie on another file system.
-        for directory in [self.paths.dir(), &self.site.layout.static_of(name)] {
-            File::open(directory)
-                .and_then(|opened| Ok(syncfs(&opened)?))
-                .map_err(Error::io("write to the disk", directory))?;
-        }
+        files::sync_all(self.paths.dir())?;
+        files::sync_all(&self.site.layout.static_of(name))?;
         self.manifest.state = Progress::Complete;
         self.manifest.finished = Some(files::now());
         self.site.write_manifest(&self.manifest)?;

@@ -12,6 +12,8 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use nix::unistd::syncfs;
+
 use crate::error::{Error, Result};
 
 /// Who may read a file.
@@ -150,6 +152,16 @@ pub fn directory(path: &Path) -> Result<()> {
 pub fn private_directory(path: &Path, mode: u32) -> Result<()> {
     directory(path)?;
     fs::set_permissions(path, Permissions::from_mode(mode)).map_err(Error::io("close to other users", path))
+}
+
+/// Returns when all that the file system of a directory has been given so far is on the disk.
+///
+/// # Errors
+/// Some of it is not.
+pub fn sync_all(directory: &Path) -> Result<()> {
+    File::open(directory)
+        .and_then(|opened| Ok(syncfs(&opened)?))
+        .map_err(Error::io("write to the disk", directory))
 }
 
 /// The text of a file, or `None` where there is none.
