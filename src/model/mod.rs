@@ -7,6 +7,7 @@ pub mod environment;
 pub mod layout;
 pub mod manifest;
 pub mod name;
+pub mod nginx_conf;
 pub mod observed;
 pub mod port;
 pub mod render;

@@ -166,28 +166,28 @@ impl Nginx<'_> {
     /// # Errors
     /// It does not.
     pub fn test(&self) -> Result<(), Trouble> {
-        let test = if self.own {
-            let conf = self.site.layout.conf().join("nginx.conf");
-            Run::new(&self.site.config.nginx.binary).args(["-t", "-q", "-e", "stderr", "-c"]).arg(conf)
-        } else {
-            Run::list(self.site.config.nginx.test.as_slice())
-        };
-        test.output().map(drop).map_err(Trouble::BadNginxConf)
+        Run::list(&self.test_command()).output().map(drop).map_err(Trouble::BadNginxConf)
     }
 
-    /// Whether the configuration that nginx would load includes this site.
+    fn test_command(&self) -> Vec<String> {
+        if !self.own {
+            return self.site.config.nginx.test.as_slice().to_vec();
+        }
+        let binary = self.site.config.nginx.binary.to_string_lossy();
+        let conf = self.site.layout.conf().join("nginx.conf");
+        [&binary, "-t", "-q", "-e", "stderr", "-c", &conf.to_string_lossy()].map(str::to_owned).to_vec()
+    }
+
+    /// The configuration that nginx would load: all files, each below a line that names it.
     ///
     /// # Errors
-    /// nginx does not tell.
-    pub fn serves(&self) -> Result<bool, Trouble> {
-        if self.own {
-            return Ok(true);
-        }
-        let dump = self.site.config.nginx.test.as_slice().iter().map(|word| if word == "-t" { "-T" } else { word });
+    /// It does not load.
+    pub fn configuration(&self) -> Result<String, Trouble> {
+        let test = self.test_command();
+        let dump = test.iter().map(|word| if word == "-t" { "-T" } else { word });
         let dump: Vec<String> = dump.map(str::to_owned).collect();
         let text = Run::list(&dump).output().map_err(Trouble::BadNginxConf)?;
-        let file = self.site.layout.conf().join("site.conf");
-        Ok(String::from_utf8_lossy(&text).contains(&format!("configuration file {}:", file.display())))
+        Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
     fn reload(&self) -> Result<(), Trouble> {

@@ -2,6 +2,7 @@
 
 use super::{Finding, failed, notice, problem};
 use crate::model::config::Upstream;
+use crate::model::nginx_conf;
 use crate::serve::nginx::{self, Nginx};
 use crate::serve::{Trouble, conf, reach};
 use crate::site::Site;
@@ -25,18 +26,8 @@ fn running(site: &Site, nginx: &Nginx) -> Vec<Finding> {
     let socket = site.config.nginx.upstream == Upstream::Socket;
     let barrier = reach::barrier(site, nginx);
     let mut findings: Vec<_> = barrier.map(|barrier| problem(barrier.found(), barrier.next())).into_iter().collect();
-    match nginx.test() {
-        Ok(()) if nginx.serves().is_ok_and(|serves| !serves) => {
-            let file = site.layout.conf().join("site.conf");
-            findings.push(problem(
-                "the running nginx does not include the site",
-                format!(
-                    "put the line `include {};` into a file in /etc/nginx/conf.d/ and reload nginx",
-                    file.display()
-                ),
-            ));
-        }
-        Ok(()) => {}
+    match nginx.configuration() {
+        Ok(text) => findings.extend(loaded(site, &text)),
         // In socket mode nobody but root ever has to test or reload it.
         Err(Trouble::BadNginxConf(error)) if socket && error.tail.contains("Permission denied") => {
             findings.push(notice("this user may not test the host's nginx", "sudo nginx -t"));
@@ -44,4 +35,34 @@ fn running(site: &Site, nginx: &Nginx) -> Vec<Finding> {
         Err(trouble) => findings.push(failed(&trouble.into())),
     }
     findings
+}
+
+/// What the configuration that nginx loads does to the site.
+fn loaded(site: &Site, text: &str) -> Vec<Finding> {
+    let conf = site.layout.conf();
+    if !text.contains("# configuration file ") {
+        // A test command of the operator's own, which cannot be asked for more.
+        return Vec::new();
+    }
+    if !text.contains(&format!("# configuration file {}:", conf.join("site.conf").display())) {
+        let line = format!("include {};", conf.join("site.conf").display());
+        return vec![problem(
+            "the running nginx does not include the site",
+            format!("put the line `{line}` into a file in /etc/nginx/conf.d/ and reload nginx"),
+        )];
+    }
+    let spoilers = [
+        ("open_file_cache", "serves files of the old build for a while after a swap"),
+        ("disable_symlinks", "follows neither _live nor _stage to a file"),
+    ];
+    let root = site.layout.root().to_string_lossy();
+    let in_force = spoilers.into_iter().filter_map(|(name, harm)| {
+        let value = nginx_conf::in_force(text, &root, name)?;
+        let file = conf.join("locations.conf");
+        Some(problem(
+            format!("nginx has `{name} {value};`, with which it {harm}"),
+            format!("put the line `{name} off;` into {} and reload nginx", file.display()),
+        ))
+    });
+    in_force.collect()
 }
