@@ -3,6 +3,7 @@
 mod builds;
 mod host;
 mod nginx;
+mod ports;
 mod site;
 mod uwsgi;
 
@@ -23,13 +24,14 @@ pub struct Finding {
 }
 
 /// What is examined, in the order in which an operator mends it.
-const EXAMINATIONS: [fn(&Site) -> Vec<Finding>; 11] = [
+const EXAMINATIONS: [fn(&Site) -> Vec<Finding>; 12] = [
     host::programs,
     host::limits,
     site::source,
     site::stores,
     uwsgi::skeletons,
     uwsgi::emperors,
+    ports::ports,
     nginx::proxy,
     site::names,
     builds::builds,

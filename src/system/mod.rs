@@ -5,6 +5,7 @@ pub mod exchange;
 pub mod files;
 pub mod git;
 pub mod http;
+pub mod listeners;
 pub mod lock;
 pub mod process;
 pub mod procfs;

@@ -1,6 +1,7 @@
 //! `builds doctor`: every finding, each with what to type next.
 
 mod nginx;
+mod ports;
 mod uwsgi;
 
 use std::fs;
