@@ -1,6 +1,7 @@
 //! What can be wrong with a host or a site, each with what to type next.
 
 mod builds;
+mod disk;
 mod host;
 mod nginx;
 mod ports;
@@ -24,9 +25,11 @@ pub struct Finding {
 }
 
 /// What is examined, in the order in which an operator mends it.
-const EXAMINATIONS: [fn(&Site) -> Vec<Finding>; 12] = [
+const EXAMINATIONS: [fn(&Site) -> Vec<Finding>; 15] = [
     host::programs,
     host::limits,
+    disk::room,
+    disk::exchange,
     site::source,
     site::stores,
     uwsgi::skeletons,
@@ -36,7 +39,8 @@ const EXAMINATIONS: [fn(&Site) -> Vec<Finding>; 12] = [
     site::names,
     builds::builds,
     builds::strangers,
-    site::leftovers,
+    disk::clock,
+    disk::leftovers,
 ];
 
 /// Examines the host and the site.

@@ -1,6 +1,7 @@
 //! The doors to the world, one each: processes, signals, files and links, locks, sockets, HTTP, waiting, git.
 
 mod children;
+pub mod disk;
 pub mod exchange;
 pub mod files;
 pub mod git;

@@ -1,5 +1,6 @@
 //! `builds doctor`: every finding, each with what to type next.
 
+mod host;
 mod nginx;
 mod ports;
 mod uwsgi;
@@ -82,17 +83,6 @@ fn a_program_that_is_not_there_is_named() {
     told(&said, "problem", "the source has a package.json, and there is no npm", "apt-get install npm");
     site.configure("source = \"nowhere\"\n");
     finds(&site, "nowhere is no directory", "correct source in builds.toml");
-}
-
-#[test]
-fn a_backlog_that_the_kernel_refuses_is_found_before_uwsgi_is_started() {
-    let most: u32 = fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
-    if most >= 65_535 {
-        return eprintln!("skipped: this kernel allows every backlog that builds.toml does");
-    }
-    let site = Site::new("plain", &format!("\n[uwsgi]\nlisten = {}\n", most + 1));
-    let found = format!("uwsgi.listen is {}, and the kernel allows {most}", most + 1);
-    finds(&site, &found, &format!("sysctl -w net.core.somaxconn={}, or a lower listen", most + 1));
 }
 
 #[test]

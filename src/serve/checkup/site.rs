@@ -1,9 +1,6 @@
-//! The site: what its builds are made of, its names, and what nobody needs any more.
+//! The site: what its builds are made of, and its names.
 
-use std::fs;
-use std::path::Path;
-
-use super::{Finding, failed, notice, problem};
+use super::{Finding, failed, problem};
 use crate::model::config::Installer;
 use crate::site::Site;
 
@@ -31,23 +28,5 @@ pub(super) fn names(site: &Site) -> Vec<Finding> {
         }
         Ok(_) => Vec::new(),
         Err(error) => vec![failed(&error)],
-    }
-}
-
-/// What killed commands left behind. Their next run removes it.
-pub(super) fn leftovers(site: &Site) -> Vec<Finding> {
-    let is_leftover = |name: &str| name.starts_with(".removing-") || (name.starts_with('.') && name.ends_with(".tmp"));
-    let entries = fs::read_dir(site.layout.builds()).into_iter().flatten().flatten();
-    entries
-        .filter(|entry| is_leftover(&entry.file_name().to_string_lossy()))
-        .map(|entry| notice(format!("{} is left of a killed command", entry.path().display()), left(&entry.path())))
-        .collect()
-}
-
-fn left(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    match name.strip_prefix(".removing-") {
-        Some(build) => format!("builds rm {build}"),
-        None => format!("rm {}", path.display()),
     }
 }
