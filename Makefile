@@ -17,7 +17,8 @@ crash: deps
 lint:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	sh -n tests/demo.sh tests/deps.sh skel/conf/uwsgi.sh skel/conf/nginx.sh
+	sh -n tests/demo.sh tests/deny.sh tests/deps.sh skel/conf/uwsgi.sh skel/conf/nginx.sh
+	sh tests/deny.sh
 
 # uWSGI, nginx and what the tests look through, from the distribution; only what is missing.
 deps:

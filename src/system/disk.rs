@@ -9,6 +9,8 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::sys::statvfs::statvfs;
 
+use super::files;
+
 /// What users without root may still put on a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
@@ -35,7 +37,7 @@ pub fn room(path: &Path) -> io::Result<Room> {
 /// # Errors
 /// No link can be made there.
 pub fn exchanges(directory: &Path) -> io::Result<bool> {
-    let pair = ["one", "other"].map(|name| directory.join(format!(".{name}.{}.tmp", std::process::id())));
+    let pair = ["one", "other"].map(|name| files::beside(&directory.join(name)));
     let [one, other] = &pair;
     let answer = symlink("nowhere", one).and_then(|()| symlink("nowhere", other)).and_then(|()| {
         match renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE) {

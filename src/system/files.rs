@@ -159,9 +159,7 @@ pub fn private_directory(path: &Path, mode: u32) -> Result<()> {
 /// # Errors
 /// Some of it is not.
 pub fn sync_all(directory: &Path) -> Result<()> {
-    File::open(directory)
-        .and_then(|opened| Ok(syncfs(&opened)?))
-        .map_err(Error::io("write to the disk", directory))
+    File::open(directory).and_then(|opened| Ok(syncfs(&opened)?)).map_err(Error::io("write to the disk", directory))
 }
 
 /// The text of a file, or `None` where there is none.
@@ -206,13 +204,14 @@ pub fn sweep(directories: &[PathBuf]) {
     }
 }
 
-fn is_left(name: &str) -> bool {
+/// Whether it is the name of a temporary file of a process that has ended.
+pub fn is_left(name: &str) -> bool {
     let writer = name.strip_suffix(TEMPORARY).and_then(|name| name.strip_prefix('.')?.rsplit_once('.'));
     writer.and_then(|(_, pid)| pid.parse::<u32>().ok()).is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())
 }
 
 /// A hidden name in the same directory, this process's own.
-fn beside(path: &Path) -> PathBuf {
+pub(super) fn beside(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(format!(".{}{TEMPORARY}", std::process::id()));

@@ -10,8 +10,8 @@ mod site;
 
 mod activate;
 mod caching;
-mod concurrency;
 mod clock;
+mod concurrency;
 mod config;
 mod crash;
 mod create;

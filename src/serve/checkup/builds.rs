@@ -57,7 +57,9 @@ pub(super) fn strangers(site: &Site) -> Vec<Finding> {
     entries
         .filter(|entry| name(entry).starts_with(|first: char| first.is_ascii_lowercase()))
         .filter(|entry| name(entry).parse::<BuildName>().is_err())
-        .filter(|entry| ["vassal.ini", "zerg.ini", "zerg-2.ini"].iter().any(|ini| files::exists(&entry.path().join(ini))))
+        .filter(|entry| {
+            ["vassal.ini", "zerg.ini", "zerg-2.ini"].iter().any(|ini| files::exists(&entry.path().join(ini)))
+        })
         .map(|entry| {
             let path = entry.path();
             problem(

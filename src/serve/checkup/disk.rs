@@ -9,8 +9,9 @@ use walkdir::WalkDir;
 use super::{Finding, failed, notice, problem};
 use crate::error::Error;
 use crate::model::layout::Role;
+use crate::model::slot::Slot;
 use crate::site::Site;
-use crate::system::{disk, procfs};
+use crate::system::{disk, files};
 
 const MB: u64 = 1_000_000;
 /// What has to be left beside the room for a further build: logs, uploads and databases grow.
@@ -64,9 +65,9 @@ pub(super) fn exchange(site: &Site) -> Vec<Finding> {
     }
     match disk::exchanges(&builds) {
         Ok(true) => Vec::new(),
-        Ok(false) => vec![problem(
-            format!("the file system of {} cannot exchange two links in one step, as a swap does", builds.display()),
-            format!("findmnt -T {} shows it; keep the site on ext4, xfs, btrfs or tmpfs", builds.display()),
+        Ok(false) => vec![notice(
+            format!("the file system of {} cannot exchange two links: a swap goes by a third one", builds.display()),
+            format!("findmnt -T {} shows it; ext4, xfs, btrfs and tmpfs can", builds.display()),
         )],
         Err(error) => vec![failed(&Error::io("make a link in", &builds)(error))],
     }
@@ -76,7 +77,7 @@ pub(super) fn exchange(site: &Site) -> Vec<Finding> {
 pub(super) fn clock(site: &Site) -> Vec<Finding> {
     let inis = site.builds().into_iter().flatten().flat_map(|name| {
         let paths = site.layout.build(name);
-        [paths.vassal_ini(), paths.zerg_ini()]
+        [paths.vassal_ini(), paths.slot(Slot::First).ini(), paths.slot(Slot::Second).ini()]
     });
     let links = [Role::Live, Role::Stage].map(|role| site.layout.link(role)).into_iter().chain(inis);
     links
@@ -107,17 +108,10 @@ pub(super) fn leftovers(site: &Site) -> Vec<Finding> {
             let name = entry.file_name().to_string_lossy();
             let next = match name.strip_prefix(".removing-") {
                 Some(build) if entry.depth() == 2 => format!("builds rm {build}"),
-                _ if is_orphan(&name) => format!("rm {}", entry.path().display()),
+                _ if files::is_left(&name) => format!("rm {}", entry.path().display()),
                 _ => return None,
             };
             Some(notice(format!("{} is left of a killed command", entry.path().display()), next))
         })
         .collect()
-}
-
-/// Whether it is the temporary name, `.NAME.PID.tmp`, of a file that a process which has ended was writing.
-fn is_orphan(name: &str) -> bool {
-    let inner = name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp"));
-    let pid = inner.and_then(|name| name.rsplit_once('.')).and_then(|(_, pid)| pid.parse().ok());
-    pid.is_some_and(|pid| procfs::process(pid).is_none())
 }

@@ -90,9 +90,9 @@ fn temporary_files_of_killed_commands() {
     ended.wait().unwrap();
     let (dead, alive) = (ended.id(), std::process::id());
     for place in ["run", "conf", "builds", "builds/a", "builds/a/run/env"] {
-        let file = site.root().join(place).join(format!(".x.ini.{dead}.tmp"));
+        let file = site.root().join(place).join(format!(".x.ini.{dead}.builds.tmp"));
         symlink("nowhere", &file).unwrap();
-        symlink("nowhere", site.root().join(place).join(format!(".x.ini.{alive}.tmp"))).unwrap();
+        symlink("nowhere", site.root().join(place).join(format!(".x.ini.{alive}.builds.tmp"))).unwrap();
         notices(&site, &format!("{} is left of a killed command", file.display()), &format!("rm {}", file.display()));
         fs::remove_file(file).unwrap();
     }
