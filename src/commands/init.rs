@@ -115,7 +115,8 @@ fn write_config(directory: &Path) -> Result<Done> {
         false => ("[]", "[]"),
     };
     let file = directory.join(CONFIG);
-    files::write(&file, skeletons::example_config(&name, &module, assets, init).as_bytes(), Mode::Public)?;
+    // Its [env] is the place for secrets.
+    files::write(&file, skeletons::example_config(&name, &module, assets, init).as_bytes(), Mode::Private)?;
     let mut text = format!(
         "wrote {}: read it, then type\n  builds up      in another terminal, to run uWSGI and nginx\n  builds init    again, to create the first two builds",
         file.display()

@@ -44,7 +44,7 @@ pub fn are_missing(site: &Site) -> bool {
 /// A program is missing or fails, or the source cannot be read.
 pub fn fetch(site: &Site) -> Result<Fetched> {
     let _lock = site.lock_stores()?;
-    files::directory(&site.layout.logs())?;
+    files::private_directory(&site.layout.logs(), 0o750)?;
     files::directory(&site.layout.wheelhouse())?;
     make_tools(site)?;
 

@@ -25,13 +25,14 @@ pub struct Finding {
 }
 
 /// What is examined, in the order in which an operator mends it.
-const EXAMINATIONS: [fn(&Site) -> Vec<Finding>; 15] = [
+const EXAMINATIONS: [fn(&Site) -> Vec<Finding>; 16] = [
     host::programs,
     host::limits,
     disk::room,
     disk::exchange,
     site::source,
     site::stores,
+    site::environment,
     uwsgi::skeletons,
     uwsgi::emperors,
     ports::ports,

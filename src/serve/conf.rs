@@ -27,10 +27,12 @@ pub struct Edited {
 /// A file or directory cannot be made.
 pub fn write_missing(site: &Site) -> Result<bool> {
     let layout = &site.layout;
-    for directory in [layout.builds(), layout.logs(), layout.media(), layout.statics(), layout.conf().join("pages")] {
+    for directory in [layout.builds(), layout.media(), layout.statics(), layout.conf().join("pages")] {
         files::directory(&directory)?;
     }
-    files::private_directory(&layout.run(), 0o750)?;
+    for directory in [layout.run(), layout.logs()] {
+        files::private_directory(&directory, 0o750)?;
+    }
     files::directory(&layout.run().join("nginx"))?;
     let mut wrote = false;
     for skeleton in shipped(site) {

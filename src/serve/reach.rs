@@ -25,7 +25,8 @@ pub fn barrier(site: &Site, nginx: &Nginx) -> Option<Barrier> {
     let who = procfs::credentials(nginx.worker()?)?;
     let live = site.names().ok()?.live.filter(|_| site.config.nginx.upstream == Upstream::Socket);
     let socket = live.map(|name| site.layout.build(name).web_socket());
-    socket.and_then(|socket| on_the_way(&who, &socket)).or_else(|| on_the_way(&who, &site.layout.statics().join("-")))
+    let files = [site.layout.statics(), site.layout.media(), site.layout.conf().join("pages")];
+    socket.into_iter().chain(files.map(|directory| directory.join("-"))).find_map(|path| on_the_way(&who, &path))
 }
 
 /// The first barrier on the way to a socket. A last name that does not exist is none.

@@ -106,7 +106,7 @@ impl<'a> Making<'a> {
             manifest.tag = tag.clone();
         }
         files::directory(paths.dir())?;
-        files::directory(&site.layout.logs())?;
+        files::private_directory(&site.layout.logs(), 0o750)?;
         files::private_directory(&paths.run(), 0o750)?;
         site.write_manifest(&manifest)?;
         Ok(Self { site, log: site.layout.create_log(name), paths, manifest, tagged: wish.tag.is_some(), changed })

@@ -56,6 +56,10 @@ fn commit(making: &mut Making, source: &Path, reference: &str) -> Result<String>
     refuse_own_names(&tree::listed(source, files, &Excludes::default(), &[])?, "source")?;
     describe(making, source, Some(&commit));
     let exported = git::export(source, &commit, making.paths.dir())?;
+    // As where the files are taken as they are: its [env] may hold secrets.
+    if let Ok(own) = making.site.file.strip_prefix(source) {
+        files::remove(&making.paths.dir().join(own))?;
+    }
     let note = format!("{} files of {}", exported.len(), &commit[..12.min(commit.len())]);
     making.manifest.source.commit = Some(commit);
     making.changed = true;

@@ -8,6 +8,7 @@ mod look;
 mod mount;
 mod site;
 
+mod access;
 mod activate;
 mod caching;
 mod clock;

@@ -1,5 +1,6 @@
 //! What commands print, for people and for programs, and what they never print.
 
+use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -205,10 +206,38 @@ fn secrets_stay_where_only_the_workers_read_them() {
     }
     let codes: Vec<i32> = said.iter().map(|said| said.code).collect();
     assert_eq!(codes, [1, 0, 0, 1, 1, 0, 0, 5, 0, 0, 0, 0], "{said:?}");
+    for (code, args) in [
+        (0, "-v find-free"),
+        (0, "-v list"),
+        (0, "-v port live"),
+        (0, "-v shell a"),
+        (1, "-v up"),
+        (3, "-v create a"),
+        (3, "-v stage b"),
+        (3, "-v rm b"),
+        (0, "-v swap-live"),
+        (0, "-v stop c"),
+        (0, "-v archive c"),
+        (3, "-v --json activate c"),
+        (0, "-v deactivate c"),
+        (0, "-v wheels"),
+    ] {
+        said.push(site.run(&args.split(' ').collect::<Vec<_>>()));
+        assert_eq!(said.last().unwrap().code, code, "{args} {said:?}");
+    }
+    said.push(site.run(&["status"]));
+    said.last_mut().unwrap().err += &fs::read_to_string(site.up_file()).unwrap();
+    said.last_mut().unwrap().err += &shell(Command::new("ps").args(["-A", "-o", "args"]));
     let toml = site.read("builds.toml");
-    for wrong in
-        [toml.replace(&format!("\"{SECRET}\""), SECRET), toml.replace("TOKEN", "TO KEN"), toml.replace("TOKEN", "PATH")]
-    {
+    let wrong = [
+        toml.replace(&format!("\"{SECRET}\""), SECRET),
+        toml.replace(&format!("\"{SECRET}\""), &format!("\"{SECRET}")),
+        toml.replace(&format!("\"{SECRET}\""), &format!("[\"{SECRET}\"]")),
+        toml.replace("[env]", &format!("[env]\nTOKEN = \"{SECRET}\"")),
+        toml.replace("TOKEN", "TO KEN"),
+        toml.replace("TOKEN", "PATH"),
+    ];
+    for wrong in wrong {
         site.write("builds.toml", &wrong);
         said.push(site.run(&["list"]));
         assert_eq!(said.last().unwrap().code, 2);

@@ -11,10 +11,10 @@ use crate::helpers::shell;
 use crate::site::Site;
 
 const USER: u32 = 65_534;
-const STRANGER: u32 = 65_533;
+pub const STRANGER: u32 = 65_533;
 
 /// What turns a command line into one of a user with no other rights.
-fn as_user(user: u32, home: &Path) -> Vec<String> {
+pub fn as_user(user: u32, home: &Path) -> Vec<String> {
     let (uid, gid) = (format!("--reuid={user}"), format!("--regid={user}"));
     let home = format!("HOME={}", home.display());
     ["setpriv", &uid, &gid, "--clear-groups", "--inh-caps=-all", "env", &home].map(str::to_owned).to_vec()

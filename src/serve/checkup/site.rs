@@ -1,6 +1,9 @@
 //! The site: what its builds are made of, and its names.
 
-use super::{Finding, failed, problem};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::{Finding, failed, notice, problem};
 use crate::model::config::Installer;
 use crate::site::Site;
 
@@ -29,4 +32,14 @@ pub(super) fn names(site: &Site) -> Vec<Finding> {
         Ok(_) => Vec::new(),
         Err(error) => vec![failed(&error)],
     }
+}
+
+/// Whether every user may read the environment in `builds.toml`.
+pub(super) fn environment(site: &Site) -> Vec<Finding> {
+    let open = fs::metadata(&site.file).is_ok_and(|data| data.permissions().mode() & 0o004 != 0);
+    if site.config.env.is_empty() || !open {
+        return Vec::new();
+    }
+    let file = site.file.display();
+    vec![notice(format!("{file} has an [env], and other users may read it"), format!("chmod o-r {file}"))]
 }
