@@ -56,10 +56,10 @@ fn row(site: &Site, names: &Names, build: &Build) -> Row {
         tag: manifest.map(|manifest| manifest.tag.to_string()),
         port: site.port(build.name).ok().map(|port| port.number()),
         workers: started().count(),
-        requests: started().map(|worker| worker.requests).sum(),
-        memory: started().map(|worker| worker.rss).sum(),
+        requests: started().fold(0, |sum, worker| sum.saturating_add(worker.requests)),
+        memory: started().fold(0, |sum, worker| sum.saturating_add(worker.rss)),
         created: manifest.map(|manifest| manifest.created),
-        size: manifest.and_then(|manifest| Some(manifest.bytes? + manifest.static_bytes.unwrap_or(0))),
+        size: manifest.and_then(|manifest| Some(manifest.bytes?.saturating_add(manifest.static_bytes.unwrap_or(0)))),
     }
 }
 

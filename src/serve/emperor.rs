@@ -28,6 +28,7 @@ pub enum Emperor {
 
 #[derive(Deserialize)]
 struct EmperorStats {
+    #[serde(deserialize_with = "stats::few")]
     vassals: Vec<Instance>,
 }
 
@@ -62,8 +63,8 @@ impl Emperor {
     /// It does not answer.
     pub fn check(self, site: &Site) -> Result<(), Trouble> {
         let socket = self.socket(site);
-        match socket::read(&socket) {
-            Ok(_) => Ok(()),
+        match socket::listen(&socket) {
+            Ok(()) => Ok(()),
             Err(source) => Err(Trouble::NoEmperor { emperor: self, socket, source }),
         }
     }

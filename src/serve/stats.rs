@@ -1,17 +1,24 @@
 //! uWSGI's stats: what a socket says, made into what the model knows.
 
+use std::fmt;
+use std::io::BufReader;
+use std::marker::PhantomData;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer, SeqAccess, Visitor};
 
 use super::Trouble;
 use crate::model::observed::Worker;
 use crate::system::socket;
 
+/// The longest list. Items take more room in memory than in an answer, and no site has as many workers or builds.
+const MOST: usize = 10_000;
+
 /// The part of a zerg's stats that matters. What else is there, such as request headers, is never kept.
 #[derive(Debug, Deserialize)]
 struct ZergStats {
+    #[serde(deserialize_with = "few")]
     workers: Vec<WorkerStats>,
 }
 
@@ -38,12 +45,12 @@ struct Core {
 
 /// Whether somebody answers at a stats socket.
 pub fn answers(socket: &Path) -> bool {
-    socket::read(socket).is_ok()
+    socket::listen(socket).is_ok()
 }
 
 /// Whether nobody listens at a stats socket. One who is too busy to answer is somebody.
 pub fn silent(socket: &Path) -> bool {
-    socket::read(socket).is_err_and(|error| socket::nobody(&error))
+    socket::listen(socket).is_err_and(|error| socket::nobody(&error))
 }
 
 /// The workers of the zerg whose stats are at `socket`.
@@ -61,8 +68,34 @@ pub fn workers(socket: &Path) -> Result<Vec<Worker>, Trouble> {
 /// Nobody answers, or what it says is not of this shape.
 pub fn read<T: DeserializeOwned>(socket: &Path) -> Result<T, Trouble> {
     let bad = |problem: String| Trouble::BadStats { socket: socket.to_owned(), problem };
-    let answer = socket::read(socket).map_err(|error| bad(error.to_string()))?;
-    serde_json::from_slice(&answer).map_err(|error| bad(error.to_string()))
+    let answer = socket::ask(socket).map_err(|error| bad(error.to_string()))?;
+    serde_json::from_reader(BufReader::new(answer)).map_err(|error| bad(error.to_string()))
+}
+
+/// Reads a list of at most [`MOST`] items.
+pub(super) fn few<'de, D: Deserializer<'de>, T: Deserialize<'de>>(list: D) -> Result<Vec<T>, D::Error> {
+    struct Few<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Few<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            write!(f, "a list of at most {MOST} items")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+            let mut items = Vec::new();
+            while let Some(item) = list.next_element()? {
+                if items.len() == MOST {
+                    return Err(serde::de::Error::invalid_length(MOST + 1, &self));
+                }
+                items.push(item);
+            }
+            Ok(items)
+        }
+    }
+
+    list.deserialize_seq(Few(PhantomData))
 }
 
 impl From<WorkerStats> for Worker {
@@ -75,7 +108,7 @@ impl From<WorkerStats> for Worker {
             spawns: stats.respawn_count,
             requests: stats.requests,
             exceptions: stats.exceptions,
-            in_request: stats.cores.iter().map(|core| core.in_request).sum(),
+            in_request: stats.cores.iter().fold(0, |sum, core| sum.saturating_add(core.in_request)),
             rss: stats.rss,
             status: stats.status,
         }

@@ -39,6 +39,7 @@ mod rm_archive;
 mod signals;
 mod source;
 mod stage;
+mod stats;
 mod swap;
 mod up;
 mod user;
