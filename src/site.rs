@@ -183,6 +183,14 @@ impl Site {
         if in_place && (!self.is_build(name) || (!files::exists(&self.layout.build(name).manifest()) && foreign())) {
             return Err(Refusal::Foreign(name).into());
         }
+        let run = self.layout.build(name).run();
+        if fs::symlink_metadata(&run).is_ok_and(|data| !data.is_dir()) {
+            return Err(Error::Unmet {
+                problem: format!("{} is no directory", run.display()),
+                cause: "the build's sockets and its environment would lie elsewhere".into(),
+                next: format!("rm {0}, then mkdir -m 750 {0}", run.display()),
+            });
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Making, Note, refuse_own_names};
+use super::{Making, Note, refuse_own_names, refuse_ways_out};
 use crate::error::{Error, Result};
 use crate::site::Site;
 use crate::system::tree::{self, Excludes, Selection};
@@ -14,6 +14,7 @@ pub fn run(making: &mut Making) -> Result<Note> {
     let selection = select(making.site, overlay)?;
     refuse_own_names(&selection, "overlay")?;
     let copied = tree::copy(overlay, &selection, making.paths.dir(), &mut |_| {})?;
+    refuse_ways_out(making)?;
     making.changed |= copied.changed > 0;
     Ok(Some(format!("{} files", copied.files)))
 }

@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::{Making, Note, refuse_own_names};
+use super::{Making, Note, refuse_own_names, refuse_ways_out};
 use crate::error::{Error, Result};
 use crate::model::tag::Tag;
 use crate::site::Site;
@@ -18,6 +18,7 @@ pub fn run(making: &mut Making) -> Result<Note> {
         Some(reference) => commit(making, source, &reference)?,
         None => as_it_is(making, source)?,
     };
+    refuse_ways_out(making)?;
     // nginx must be able to pass through, however closed the source is.
     fs::set_permissions(making.paths.dir(), Permissions::from_mode(0o755))
         .map_err(Error::io("open to nginx", making.paths.dir()))?;

@@ -40,6 +40,7 @@ mod signals;
 mod source;
 mod stage;
 mod stats;
+mod strange;
 mod swap;
 mod up;
 mod user;
