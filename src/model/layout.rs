@@ -90,6 +90,11 @@ impl Layout {
         self.statics().join(name.to_string())
     }
 
+    /// The static files of removed builds, which nginx serves where a build of the same name has none.
+    pub fn removed_statics(&self) -> PathBuf {
+        self.assets().join("removed/static")
+    }
+
     /// User uploads, shared by all builds.
     pub fn media(&self) -> PathBuf {
         self.assets().join("media")

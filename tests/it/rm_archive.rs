@@ -5,12 +5,13 @@ use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::helpers::{GATE, Gate, listing};
 use crate::site::Site;
 
 #[test]
-fn rm_leaves_nothing_of_a_build_but_its_logs() {
+fn rm_leaves_nothing_of_a_build_but_its_logs_and_for_an_hour_its_static_files() {
     let site = Site::ready("plain", "");
     site.ok(&["create", "c"]);
     site.ok(&["activate", "c"]);
@@ -23,6 +24,10 @@ fn rm_leaves_nothing_of_a_build_but_its_logs() {
         "assets",
         "assets/media",
         "assets/media/upload.png",
+        "assets/removed",
+        "assets/removed/static",
+        "assets/removed/static/c",
+        "assets/removed/static/c/site.css",
         "assets/static",
         "assets/static/a",
         "assets/static/b",
@@ -34,6 +39,28 @@ fn rm_leaves_nothing_of_a_build_but_its_logs() {
     assert!(TcpStream::connect(("127.0.0.1", site.ports.base + 20)).is_err());
     assert_eq!(site.ok(&["find-free"]), "c\n");
     site.ok(&["create", "c"]);
+}
+
+#[test]
+fn pages_of_a_removed_build_find_their_files_for_an_hour() {
+    let site = Site::up("plain", "");
+    let old = "/static/a/css/site.0f1e2d3c4b5a.css";
+    for (content, file) in [("old", "css/site.0f1e2d3c4b5a.css"), ("new", "css/site.5a4b3c2d1e0f.css")] {
+        site.ok(&["create", "a"]);
+        site.write(&format!("deploy/assets/static/a/{file}"), content);
+        // A file of the build itself comes first.
+        site.write("deploy/assets/static/a/plain.css", content);
+        assert_eq!(site.live("/static/a/plain.css").1, content);
+        site.ok(&["rm", "a"]);
+        assert_eq!(site.live(old), (200, "old".into()));
+        assert_eq!(site.live(&format!("/static/a/{file}")), (200, content.into()));
+    }
+    let aside = site.root().join("assets/removed/static/a");
+    assert!(Command::new("touch").args(["-d", "61 minutes ago"]).arg(&aside).status().unwrap().success());
+    site.ok(&["create", "b"]);
+    site.ok(&["rm", "b"]);
+    assert_eq!(site.live(old).0, 404);
+    assert!(!aside.exists());
 }
 
 #[test]
