@@ -1,6 +1,6 @@
-# The two commands of the README are `make demo` and `make test`.
+# The README names these; `make demo` and `make test` first.
 
-.PHONY: demo test crash lint deps
+.PHONY: demo test crash load lint deps
 
 # From nothing to two builds served and swapped; CHECK=1 ends after the proof.
 demo: deps
@@ -13,6 +13,10 @@ test: deps
 # Every changing command killed, and failing, at each of its calls that change a file. CRASH=VERB: that one.
 crash: deps
 	CRASH=$(or $(CRASH),all) cargo test --locked --test it crash::every -- --nocapture
+
+# Commands again and again under 64 users who never pause: no request may be lost. Takes minutes.
+load: deps
+	cargo test --locked --test it -- --ignored --exact --nocapture proof::load::load
 
 lint:
 	cargo fmt --check

@@ -5,9 +5,8 @@ use std::fs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::load::Load;
+use crate::load::{CONFIG, Crowd, Load};
 use crate::look::{processes_of, worker_pids};
-use crate::lossless::answered_all;
 use crate::site::{Site, get, wait_for};
 
 /// The pids whose title contains this, under a parent whose title contains that.
@@ -28,7 +27,7 @@ fn kill_one(site: &Site, title: &str, parent: &str) {
 const UWSGIS: [&str; 2] = ["", "pyuwsgi"];
 
 fn ready_with(uwsgi: &str) -> Site {
-    let site = Site::up("plain", "");
+    let site = Site::up("load", CONFIG);
     if !uwsgi.is_empty() {
         site.write("requirements.txt", uwsgi);
     }
@@ -43,12 +42,12 @@ fn a_killed_vassal_costs_no_request_and_no_worker() {
         // In the second slot, too.
         for _ in 0..2 {
             let workers = worker_pids(&site, "a");
-            let load = Load::on(site.live_port(), 4);
+            let load = Load::start(&[Crowd::at(site.live_port(), 4)]);
             for _ in 0..3 {
                 kill_one(&site, "it-a-", "vassals uWSGI Emperor");
                 wait_for("the port", || get(site.port("a"), "/").0 == 200);
             }
-            answered_all(&load.stop());
+            load.stop().assert_whole();
             assert_eq!(worker_pids(&site, "a"), workers);
             site.ok(&["restart", "a"]);
         }
@@ -73,10 +72,10 @@ fn killed_workers_leave_nobody_behind_and_come_back() {
 #[test]
 fn killed_emperors_come_back_with_all_that_they_ran() {
     let site = ready_with("");
-    let load = Load::on(site.live_port(), 2);
+    let load = Load::start(&[Crowd::at(site.live_port(), 2)]);
     kill_one(&site, "vassals uWSGI Emperor", "vassals uWSGI master");
     wait_for("the vassals", || pids(&site, "it-", "vassals uWSGI Emperor").len() == 2);
-    answered_all(&load.stop());
+    load.stop().assert_whole();
     kill_one(&site, "zergs uWSGI Emperor", "zergs uWSGI master");
     wait_for("the workers", || ["a", "b"].iter().all(|build| worker_pids(&site, build).len() == 2));
     kill_one(&site, "zergs uWSGI master", "vassals uWSGI master");

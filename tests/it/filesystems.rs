@@ -1,6 +1,6 @@
 //! The whole story on each file system that servers and containers have.
 
-use crate::load::Load;
+use crate::load::{Crowd, Load};
 use crate::mount::Mounted;
 
 fn story(site: Option<Mounted>) {
@@ -9,7 +9,7 @@ fn story(site: Option<Mounted>) {
     site.ok(&["init"]);
     site.ok(&["create", "c", "--tag", "v2"]);
     site.ok(&["stage", "c"]);
-    let load = Load::on(site.live_port(), 2);
+    let load = Load::start(&[Crowd::at(site.live_port(), 2)]);
     for live in ["c", "a", "c"] {
         site.ok(&["swap-live"]);
         assert!(site.live("/").1.contains(&format!(r#""build": "{live}""#)));
@@ -17,8 +17,7 @@ fn story(site: Option<Mounted>) {
     site.ok(&["stage", "b"]);
     site.ok(&["archive", "a"]);
     site.ok(&["rm", "a"]);
-    let seen = load.stop();
-    assert!(seen.failures.is_empty() && seen.answers > 0, "{seen:?}");
+    load.stop().assert_whole();
     assert_eq!(site.names(), ("c".into(), "b".into()));
     assert!(!site.root().join("builds/.exchange").exists(), "it knows the exchange");
 }

@@ -5,15 +5,15 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::thread;
 
-use crate::load::Load;
+use crate::load::{CONFIG, Crowd, Load};
 use crate::look::{in_request, processes_of, stats, worker_pids};
 use crate::site::{Site, get, wait_for};
 
 #[test]
 fn no_request_is_lost_and_none_is_cut() {
     for extra in ["", "\n[uwsgi]\nthreads = 3\n", "\n[nginx]\nupstream = \"port\"\n"] {
-        let site = Site::ready("plain", extra);
-        let load = Load::on(site.live_port(), 6);
+        let site = Site::ready("load", &format!("{CONFIG}{extra}"));
+        let load = Load::start(&[Crowd::at(site.live_port(), 6)]);
         let port = site.live_port();
         for _ in 0..3 {
             let slow = thread::spawn(move || get(port, "/slow?seconds=1"));
@@ -22,8 +22,7 @@ fn no_request_is_lost_and_none_is_cut() {
             assert!(before.is_disjoint(&worker_pids(&site, "a")));
             assert_eq!(slow.join().unwrap().0, 200);
         }
-        let seen = load.stop();
-        assert!(seen.failures.is_empty(), "{extra}: {:?} of {}", seen.failures, seen.answers);
+        load.stop().assert_whole();
         let links = ["zerg.ini", "zerg-2.ini"].map(|link| site.build("a").join(link).is_symlink());
         assert_eq!(links, [false, true], "three restarts leave the workers in the second slot");
     }

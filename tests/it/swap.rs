@@ -9,8 +9,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::load::Load;
+use crate::load::{Crowd, Load};
 use crate::look::nginx_workers;
+use crate::proof::operations;
 use crate::site::{Site, wait_for};
 
 const PORT_MODE: &str = "\n[nginx]\nupstream = \"port\"\n";
@@ -210,22 +211,19 @@ fn watch_names(site: &Site, swaps: &AtomicUsize, done: &AtomicBool) -> usize {
 
 #[test]
 fn no_request_fails_through_twenty_swaps() {
-    no_request_fails(&Site::ready("plain", ""));
+    no_request_fails(&operations::site(""));
 }
 
 #[test]
 fn no_request_fails_through_twenty_swaps_without_an_exchange() {
-    no_request_fails(&without_exchange(Site::ready("plain", "")));
+    no_request_fails(&without_exchange(operations::site("")));
 }
 
 fn no_request_fails(site: &Site) {
-    let load = Load::on(site.live_port(), 4);
-    for _ in 0..20 {
-        site.ok(&["swap-live"]);
-        // Both builds get some of the load.
-        shown(site);
-    }
+    let load = Load::start(&[Crowd { slow: 2, ..Crowd::at(site.live_port(), 64) }]);
+    operations::swaps(site, 20);
+    load.await_all();
     let seen = load.stop();
-    assert!(seen.failures.is_empty(), "{} of {} failed: {:?}", seen.failures.len(), seen.answers, seen.failures[0]);
-    assert_eq!(seen.builds.len(), 2, "{seen:?}");
+    seen.assert_whole();
+    assert_eq!(seen.builds.len(), 2, "{:?}", seen.builds);
 }

@@ -1,0 +1,49 @@
+//! Operations of which users must notice nothing.
+
+use crate::load::CONFIG;
+use crate::site::Site;
+
+/// A site with live and stage for load to be put on, with workers for some slow requests, too. `nginx` is the rest of its
+/// section of the configuration.
+pub fn site(nginx: &str) -> Site {
+    Site::ready("load", &format!("{CONFIG}\n[uwsgi]\nworkers = 8\n\n[nginx]\n{nginx}\n"))
+}
+
+/// Runs a command, written as in a shell.
+#[track_caller]
+fn run(site: &Site, command: &str) {
+    site.ok(&command.split(' ').collect::<Vec<_>>());
+}
+
+#[track_caller]
+pub fn swaps(site: &Site, count: usize) {
+    (0..count).for_each(|_| run(site, "swap-live"));
+}
+
+/// Whole deploys: stage and swap, end the build that has no name any more, and create the next in its place.
+#[track_caller]
+pub fn deploys(site: &Site, count: usize) {
+    run(site, "create c --tag round-0");
+    let mut next = "c".to_owned();
+    for round in 1..=count {
+        let (_, old) = site.names();
+        run(site, &format!("stage {next}"));
+        run(site, "swap-live");
+        run(site, &format!("deactivate {old}"));
+        if round % 2 == 0 {
+            run(site, &format!("archive {old}"));
+        }
+        run(site, &format!("rm {old}"));
+        next = site.ok(&["find-free"]).trim().to_owned();
+        run(site, &format!("create {next} --tag round-{round}"));
+    }
+}
+
+/// Build c comes and goes; what is asked meanwhile is held.
+#[track_caller]
+pub fn holds(site: &Site, count: usize) {
+    for _ in 0..count {
+        run(site, "deactivate c");
+        run(site, "activate c");
+    }
+}
