@@ -19,8 +19,17 @@ pub struct Skeleton {
     pub executable: bool,
 }
 
-/// All files of a site's `conf/`, as they are shipped. `nginx_globals` goes to `nginx -g` under `builds up`.
-pub fn of_site(config: &Config, layout: &Layout, nginx_globals: &str) -> Vec<Skeleton> {
+/// What depends on the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host<'a> {
+    /// What goes to `nginx -g` under `builds up`.
+    pub nginx_globals: &'a str,
+    /// What `nginx -v` says, as in `nginx version: nginx/1.22.1`.
+    pub nginx_version: &'a str,
+}
+
+/// All files of a site's `conf/`, as they are shipped.
+pub fn of_site(config: &Config, layout: &Layout, host: &Host) -> Vec<Skeleton> {
     let root = layout.root().to_string_lossy();
     let (uwsgi, nginx) = (config.uwsgi.binary.to_string_lossy(), config.nginx.binary.to_string_lossy());
     let values = [
@@ -29,7 +38,8 @@ pub fn of_site(config: &Config, layout: &Layout, nginx_globals: &str) -> Vec<Ske
         ("host", &config.site.host),
         ("uwsgi", uwsgi.as_ref()),
         ("nginx", nginx.as_ref()),
-        ("nginx_globals", nginx_globals),
+        ("nginx_globals", host.nginx_globals),
+        ("keepalive_min_timeout", keepalive_min_timeout(host.nginx_version)),
         ("live_listen", &config.nginx.live_listen.to_string()),
         ("stage_listen", &config.nginx.stage_listen.to_string()),
     ];
@@ -55,6 +65,13 @@ pub fn of_site(config: &Config, layout: &Layout, nginx_globals: &str) -> Vec<Ske
     .into_iter()
     .map(|(path, template)| Skeleton { path, text: render(template, &values), executable: path.ends_with(".sh") })
     .collect()
+}
+
+/// How an idle connection survives a reload, where nginx knows how: from 1.27.4 on.
+fn keepalive_min_timeout(version: &str) -> &'static str {
+    let numbers = version.rsplit('/').next().unwrap_or_default().split(|c: char| !c.is_ascii_digit());
+    let numbers: Vec<u32> = numbers.map_while(|number| number.parse().ok()).collect();
+    if numbers >= vec![1, 27, 4] { "keepalive_min_timeout 10s;" } else { "# This nginx has none." }
 }
 
 /// A build's `build.ini`: what the skeletons read of it.
@@ -116,4 +133,23 @@ pub fn example_config(name: &str, module: &str, assets: &str, init: &str) -> Str
         include_str!("../../skel/builds.toml"),
         &[("name", name), ("module", module), ("assets", assets), ("init", init)],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nginx_is_told_only_what_it_knows() {
+        for (version, knows) in [
+            ("nginx version: nginx/1.22.1\n", false),
+            ("nginx version: nginx/1.27.3", false),
+            ("nginx version: nginx/1.27.4 (Ubuntu)", true),
+            ("nginx version: nginx/1.30.0", true),
+            ("nginx version: openresty/1.27.1.2", false),
+            ("", false),
+        ] {
+            assert_eq!(keepalive_min_timeout(version).starts_with("keepalive"), knows, "{version}");
+        }
+    }
 }

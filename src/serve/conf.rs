@@ -6,9 +6,10 @@ use crate::error::{Error, Result};
 use crate::model::config::Upstream;
 use crate::model::layout::Role;
 use crate::model::name::BuildName;
-use crate::model::skeletons::{self, Skeleton};
+use crate::model::skeletons::{self, Host, Skeleton};
 use crate::site::Site;
 use crate::system::files::{self, Mode};
+use crate::system::process::Run;
 
 /// A skeleton that is not as it is shipped.
 #[derive(Debug)]
@@ -103,7 +104,10 @@ pub fn edited(site: &Site) -> Result<Vec<Edited>> {
 fn shipped(site: &Site) -> Vec<Skeleton> {
     // nginx's workers must reach sockets that belong to whoever runs uWSGI. Without root they are that user's anyway.
     let globals = if geteuid().is_root() { "daemon off; user root;" } else { "daemon off;" };
-    skeletons::of_site(&site.config, &site.layout, globals)
+    // It says so on standard error.
+    let version = Run::new("sh").args(["-c", "exec \"$0\" -v 2>&1"]).arg(&site.config.nginx.binary).output();
+    let version = String::from_utf8_lossy(&version.unwrap_or_default()).into_owned();
+    skeletons::of_site(&site.config, &site.layout, &Host { nginx_globals: globals, nginx_version: &version })
 }
 
 fn only_in(text: &str, other: &str) -> Vec<String> {

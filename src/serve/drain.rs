@@ -97,9 +97,11 @@ pub fn resume(paths: &SlotPaths) -> Result<()> {
 /// only one: each other one pauses after one more connection, so where none waits an empty one is sent, a probe.
 fn is_left_alone(socket: &Path, probe: &mut Option<Probe>) -> bool {
     let connections = procfs::connections(socket);
-    let lacks = connections.listeners > 0 && connections.waiting == 0;
+    let mut lacks = connections.listeners > 0 && connections.waiting == 0;
     if lacks {
         *probe = Probe::send(socket).ok();
+        // Where not even that arrives, the socket has lost its name, and nobody comes any more.
+        lacks = probe.is_some();
     }
     connections.taken == 0 && !lacks
 }

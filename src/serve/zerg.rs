@@ -1,5 +1,6 @@
 //! A build's zerg: the workers that answer its requests.
 
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::drain::{self, Late};
@@ -56,6 +57,13 @@ pub fn replace(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
     end_replaced(site, name)?;
     let old = Zerg::current(site, name);
     let new = Zerg::new(site, name, old.slot.other());
+    if let Err(error) = UnixStream::connect(new.paths.socket()) {
+        return Err(Error::Unmet {
+            problem: format!("the workers of build {name} cannot change to their other socket"),
+            cause: format!("{}: {error}", new.paths.socket().display()),
+            next: format!("a new vassal makes both anew: make another build live, then builds stop {name}"),
+        });
+    }
     let workers = new.start(true)?;
     files::link(Path::new(new.slot.socket_name()), &site.layout.build(name).web_socket())?;
     tracing::info!("restart {name} is ready: {} workers; the old ones finish", started(&workers));

@@ -1,7 +1,8 @@
 //! New workers for a build that serves.
 
+use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::thread;
 
@@ -76,6 +77,32 @@ fn only_workers_that_run_are_replaced() {
 }
 
 #[test]
+fn workers_on_a_dead_socket_are_found_and_replaced() {
+    let site = Site::ready("plain", "");
+    let socket = site.build("a").join("run/web-1.sock");
+    let lost = |site: &Site| site.run(&["doctor"]).err.contains("the workers of build a sit on a dead socket");
+    assert!(!lost(&site));
+    fs::remove_file(&socket).unwrap();
+    assert_eq!(site.live("/").0, 503);
+    assert!(lost(&site));
+    site.ok(&["restart", "a"]);
+    assert_eq!(site.live("/").0, 200);
+    assert!(!lost(&site));
+
+    let socket = site.build("a").join("run/web-2.sock");
+    fs::remove_file(&socket).unwrap();
+    let _stranger = UnixListener::bind(&socket).unwrap();
+    assert!(lost(&site));
+    let error = site.fails(1, &["restart", "a"]);
+    assert!(error.contains("web-1.sock: No such file") && error.contains("builds stop a"), "{error}");
+    for command in ["swap-live", "create c", "stage c", "stop a", "stage a", "swap-live"] {
+        site.ok(&command.split(' ').collect::<Vec<_>>());
+    }
+    assert!(!lost(&site));
+    assert!(site.live("/").1.contains(r#""build": "a""#));
+}
+
+#[test]
 fn a_killed_restart_is_ended_by_the_next_command() {
     for command in ["restart", "activate"] {
         let site = Site::ready("plain", "");
@@ -87,6 +114,8 @@ fn a_killed_restart_is_ended_by_the_next_command() {
         restart.kill().unwrap();
         restart.wait().unwrap();
         assert!(site.build("a").join("zerg.ini").is_symlink(), "the old workers still have a request");
+        let found = site.run(&["doctor"]).err;
+        assert!(found.contains("build a still has the workers that a restart has replaced"), "{found}");
         assert_eq!(site.live("/").0, 200);
         assert_eq!(site.json(&[command, "a"])["changed"], true);
         assert_eq!(slow.join().unwrap().0, 200);

@@ -1,12 +1,13 @@
 //! The builds, and what passes for one.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 
 use super::{Finding, failed, notice, problem};
 use crate::model::name::BuildName;
 use crate::model::observed::State;
 use crate::site::Site;
-use crate::system::files;
+use crate::system::{files, procfs};
 
 pub(super) fn builds(site: &Site) -> Vec<Finding> {
     let all = match site.builds() {
@@ -24,6 +25,10 @@ pub(super) fn builds(site: &Site) -> Vec<Finding> {
             && let Err(error) = site.check_port(name)
         {
             findings.push(failed(&error));
+        }
+        if state.as_ref().is_ok_and(|&state| state >= State::Active) {
+            findings.extend(dead_socket(site, name));
+            findings.extend(replaced(site, name));
         }
         match state {
             Ok(State::Incomplete) => findings.push(notice(
@@ -48,6 +53,30 @@ pub(super) fn builds(site: &Site) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Workers at a socket whose name nobody can connect to, or leads to somebody else's: requests never reach them.
+fn dead_socket(site: &Site, name: BuildName) -> Option<Finding> {
+    let socket = site.layout.build(name).slot(site.slot(name)).socket();
+    let reached = UnixStream::connect(site.layout.build(name).web_socket()).is_ok();
+    if reached && procfs::connections(&socket).listeners < 2 {
+        return None;
+    }
+    Some(problem(
+        format!("the workers of build {name} sit on a dead socket: {} does not lead to them", socket.display()),
+        format!("builds restart {name} gives it new ones at another socket"),
+    ))
+}
+
+/// Workers that are left of a restart that was killed.
+fn replaced(site: &Site, name: BuildName) -> Option<Finding> {
+    let left = site.layout.build(name).slot(site.slot(name).other());
+    files::exists(&left.ini()).then(|| {
+        notice(
+            format!("build {name} still has the workers that a restart has replaced"),
+            format!("builds activate {name} ends them when they have finished"),
+        )
+    })
 }
 
 /// Directories that are no builds, and that the emperors take for some: copies and backups.

@@ -8,7 +8,7 @@ use crate::serve::emperor::Emperor;
 use crate::site::Site;
 
 /// What `builds` needs of the options of uWSGI's files: where, which, and what happens without.
-const RELIED_ON: [(&[&str], &str, &str); 15] = [
+const RELIED_ON: [(&[&str], &str, &str); 17] = [
     (EMPERORS, "emperor", "it runs no builds"),
     (EMPERORS, "emperor-stats", "commands can neither ask nor wake it"),
     (EMPERORS, "emperor-wrapper", "a build has neither its environment nor its own uWSGI"),
@@ -16,12 +16,14 @@ const RELIED_ON: [(&[&str], &str, &str); 15] = [
     (EMPERORS, "emperor-no-blacklist", "a build that ends may stay away for minutes"),
     (EMPERORS, "master", "nothing starts it again when it dies"),
     (EMPERORS, "die-on-term", "it restarts at SIGTERM, and does not stop"),
-    (VASSAL, "socket", "nginx does not find it"),
     (VASSAL, "chmod-socket", "others may run code as this user, or nginx may not ask"),
     (VASSAL, "zerg-server", "workers cannot attach"),
     (VASSAL, "http", "nothing answers at its port"),
+    (VASSAL, "http-to", "its port knows nothing of a restart"),
     (BUILDS, "stats", "commands do not know how it is"),
     (BUILDS, "master", "nothing starts its processes again when they die"),
+    (ZERG, "zerg-server", "requests hang for ever once its vassal was killed"),
+    (ZERG, "no-orphans", "workers whose master was killed go on for ever"),
     (ZERG, "master-fifo", "stopping its workers cuts their requests"),
     (ZERG, "need-app", "an application that does not load answers with errors"),
 ];
