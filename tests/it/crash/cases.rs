@@ -41,10 +41,11 @@ impl Case {
 }
 
 /// On a site with live a, stage b, and a third build c.
-pub const THREE: [Case; 11] = [
+pub const THREE: [Case; 12] = [
     Case { args: &["activate", "c"], between: &["listening"], ..PLAIN },
-    Case { args: &["deactivate", "c"], prepare: ready, marker: Some("draining"), ..PLAIN },
-    Case { args: &["stop", "c"], prepare: ready, between: &["listening"], marker: Some("draining"), ..PLAIN },
+    Case { args: &["deactivate", "c"], prepare: ready, marker: Some("zerg.draining"), ..PLAIN },
+    Case { args: &["stop", "c"], prepare: ready, between: &["listening"], marker: Some("zerg.draining"), ..PLAIN },
+    Case { args: &["restart", "c"], prepare: first, marker: Some("zerg.draining"), ..PLAIN },
     Case { args: &["stage", "c"], between: &["listening", "ready"], ..PLAIN },
     Case { args: &["swap-live", "b"], ..PLAIN },
     Case { args: &["swap-live", "c"], prepare: ready, ..PLAIN },
@@ -111,6 +112,12 @@ fn ready(site: &Site) {
     site.ok(&["activate", "c"]);
 }
 
+/// Ready, with workers in the first slot.
+fn first(site: &Site) {
+    fresh(site);
+    site.ok(&["activate", "c"]);
+}
+
 fn absent(site: &Site) {
     remove(site, "c");
 }
@@ -150,7 +157,7 @@ fn remove(site: &Site, build: &str) {
 
 /// Ends all of a build as no command would: at once, requests or not.
 fn end(site: &Site, build: &str) {
-    for (ini, emperor) in [("zerg.ini", "zergs"), ("vassal.ini", "vassals")] {
+    for (ini, emperor) in [("zerg.ini", "zergs"), ("zerg-2.ini", "zergs"), ("vassal.ini", "vassals")] {
         let id = site.build(build).join(ini);
         drop(fs::remove_file(&id));
         if let Some(master) = instance(site, emperor, &id) {
@@ -159,7 +166,9 @@ fn end(site: &Site, build: &str) {
         }
         wait_for("the end of an instance", || instance(site, emperor, &id).is_none());
     }
-    drop(fs::remove_file(site.build(build).join("run/draining")));
+    for slot in ["zerg", "zerg-2"] {
+        drop(fs::remove_file(site.build(build).join(format!("run/{slot}.draining"))));
+    }
 }
 
 /// The process that an emperor runs for an ini. To ask the emperor is to wake it.

@@ -146,7 +146,7 @@ fn completes(site: &Site, case: &Case, end: &State) -> Result<(), String> {
 fn leftovers(root: &Path, marker: Option<&str>) -> Vec<PathBuf> {
     let is_one = |name: &str| {
         let temporary = name.starts_with('.') && (name.ends_with(".tmp") || name.contains('~'));
-        let marked = [".removing-", ".source", "draining"].iter().any(|mark| name.starts_with(mark));
+        let marked = [".removing-", ".source"].iter().any(|mark| name.starts_with(mark)) || name.ends_with(".draining");
         (temporary || marked) && marker.is_none_or(|marker| name != marker)
     };
     let entries = walkdir::WalkDir::new(root).into_iter().flatten();
