@@ -64,6 +64,8 @@ pub struct CommandError {
 pub enum Outcome {
     /// It could not be started.
     NotStarted(io::Error),
+    /// Its output has nowhere to go.
+    NoLog(io::Error),
     /// It said no.
     Failed(ExitStatus),
     /// It did not end in time and was killed.
@@ -158,7 +160,7 @@ impl Run {
     /// # Errors
     /// It did not end well; the end of what it wrote to the log is in the error.
     pub fn logged(&self, log: &Path) -> Result<(), CommandError> {
-        let failed = |error| self.error(Outcome::NotStarted(error), String::new(), Some(log));
+        let failed = |error| self.error(Outcome::NoLog(error), String::new(), Some(log));
         let file = OpenOptions::new().append(true).create(true).mode(0o640).open(log).map_err(failed)?;
         let began = file.metadata().map_err(failed)?.len();
         // Shared with the program, so that it outlives this process where that is killed, and only there: see
@@ -274,7 +276,7 @@ impl Outcome {
     pub fn code(&self) -> Option<i32> {
         match self {
             Self::Failed(status) => status.code(),
-            Self::NotStarted(_) | Self::TimedOut(_) | Self::Interrupted(_) => None,
+            Self::NotStarted(_) | Self::NoLog(_) | Self::TimedOut(_) | Self::Interrupted(_) => None,
         }
     }
 }
@@ -284,6 +286,7 @@ impl CommandError {
     pub fn what(&self) -> String {
         match &self.outcome {
             Outcome::NotStarted(_) => format!("cannot run {}", self.command),
+            Outcome::NoLog(_) => format!("cannot write the log of {}", self.command),
             Outcome::Failed(status) => format!("{} ended with {status}", self.command),
             Outcome::TimedOut(after) => format!("{} did not end within {} s", self.command, after.as_secs()),
             Outcome::Interrupted(_) => format!("{} was ended", self.command),
@@ -297,6 +300,10 @@ impl CommandError {
             Outcome::NotStarted(error) => error.to_string(),
             // What it said on its way out tells nothing.
             Outcome::Interrupted(_) => String::new(),
+            Outcome::NoLog(error) => match &self.log {
+                Some(log) => format!("{}: {error}", log.display()),
+                None => error.to_string(),
+            },
             _ if self.tail.is_empty() => "it said nothing".into(),
             _ => self.tail.clone(),
         }
@@ -314,6 +321,9 @@ impl CommandError {
                 let longer =
                     self.limit.map_or_else(String::new, |key| format!("; {key} in builds.toml lets it take longer"));
                 format!("find out what it waited for{said}{longer}")
+            }
+            (Outcome::NoLog(_), Some(log)) => {
+                format!("ls -ld {0} and df -h {0} show why; then run the command again", log.display())
             }
             (_, Some(log)) => format!("{hint}; all of the output is in {}", log.display()),
             (_, None) => "mend the cause and run the command again".into(),
@@ -356,6 +366,13 @@ mod tests {
         let error = Run::new("sh").args(["-c", "echo no wine >&2; exit 3"]).output().unwrap_err();
         assert_eq!(error.what(), "sh -c echo no wine >&2; exit 3 ended with exit status: 3");
         assert_eq!(error.cause(), "no wine");
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_written_is_not_blamed_on_the_program() {
+        let error = Run::new("true").logged(Path::new("/nonexistent/a.log")).unwrap_err();
+        assert_eq!(error.what(), "cannot write the log of true");
+        assert_eq!(error.cause(), "/nonexistent/a.log: No such file or directory (os error 2)");
     }
 
     #[test]

@@ -43,7 +43,8 @@ fn what_is_published_is_on_the_disk_before_and_after() {
 fn publishes(call: &Call) -> bool {
     let renames = call.name.starts_with("rename")
         && ![".builds-copy~", ".builds-share~"].iter().any(|name| call.line.contains(name));
-    let unlinks = call.name == "unlink" && ["vassal.ini", "zerg.ini", "zerg-2.ini"].iter().any(|name| path(call, 0).ends_with(name));
+    let unlinks = call.name == "unlink"
+        && ["vassal.ini", "zerg.ini", "zerg-2.ini"].iter().any(|name| path(call, 0).ends_with(name));
     renames || unlinks || call.name == "mkdir"
 }
 
