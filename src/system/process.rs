@@ -370,9 +370,9 @@ mod tests {
 
     #[test]
     fn a_log_that_cannot_be_written_is_not_blamed_on_the_program() {
-        let error = Run::new("true").logged(Path::new("/nonexistent/a.log")).unwrap_err();
+        let error = Run::new("true").logged(Path::new("/dev/null/a.log")).unwrap_err();
         assert_eq!(error.what(), "cannot write the log of true");
-        assert_eq!(error.cause(), "/nonexistent/a.log: No such file or directory (os error 2)");
+        assert_eq!(error.cause(), "/dev/null/a.log: Not a directory (os error 20)");
     }
 
     #[test]
