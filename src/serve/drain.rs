@@ -39,7 +39,11 @@ pub fn drain(name: BuildName, paths: &SlotPaths, late: Late, patience: Duration)
     // There already, it tells of workers that an earlier drain may have paused.
     let known = files::exists(&paths.draining());
     let forget = || if known { Ok(false) } else { files::remove(&paths.draining()) };
-    files::write(&paths.draining(), b"", Mode::Public).inspect_err(|_| _ = forget())?;
+    match files::write(&paths.draining(), b"", Mode::Public).inspect_err(|_| _ = forget()) {
+        // Only a drain that is killed needs the mark, and an rm may be what makes room.
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::StorageFull => {}
+        written => written?,
+    }
     let mut told: Option<Instant> = None;
     let mut probe = None;
     let mut quiet = 0;

@@ -1,9 +1,14 @@
 //! The whole story on each file system that servers and containers have.
 
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
 use crate::load::{Crowd, Load};
 use crate::mount::Mounted;
 
-fn story(site: Option<Mounted>) {
+/// `of_its_own`: whether the file system may be filled without filling the host's.
+fn story(site: Option<Mounted>, of_its_own: bool) {
     let Some(mut site) = site else { return };
     site.start();
     site.ok(&["init"]);
@@ -18,31 +23,47 @@ fn story(site: Option<Mounted>) {
     site.ok(&["archive", "a"]);
     site.ok(&["rm", "a"]);
     load.stop().assert_whole();
+    // A disk that is full to the last byte must not keep live from going back, and must let go of what fills it.
+    site.ok(&["create", "d"]);
+    site.ok(&["activate", "d"]);
+    if of_its_own {
+        fill(&site.root().join("filler"));
+    }
+    site.ok(&["swap-live"]);
+    site.ok(&["rm", "d"]);
+    site.ok(&["swap-live"]);
     assert_eq!(site.names(), ("c".into(), "b".into()));
     assert!(!site.root().join("builds/.exchange").exists(), "it knows the exchange");
 }
 
+fn fill(path: &Path) {
+    let mut file = fs::File::create(path).unwrap();
+    for size in [1 << 20, 4096, 1] {
+        while file.write_all(&vec![1; size]).and_then(|()| file.sync_data()).is_ok() {}
+    }
+}
+
 #[test]
 fn ext4() {
-    story(Mounted::made("ext4", 64));
+    story(Mounted::made("ext4", 64), true);
 }
 
 #[test]
 fn xfs() {
-    story(Mounted::made("xfs", 320));
+    story(Mounted::made("xfs", 320), true);
 }
 
 #[test]
 fn btrfs() {
-    story(Mounted::made("btrfs", 128));
+    story(Mounted::made("btrfs", 128), true);
 }
 
 #[test]
 fn tmpfs() {
-    story(Mounted::tmpfs("size=64m"));
+    story(Mounted::tmpfs("size=64m"), true);
 }
 
 #[test]
 fn overlayfs() {
-    story(Mounted::overlay());
+    story(Mounted::overlay(), false);
 }
