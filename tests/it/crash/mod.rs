@@ -23,6 +23,9 @@ const MANY: usize = 250;
 
 const ERRORS: [Blow; 3] = [Blow::Fail("ENOSPC"), Blow::Fail("EIO"), Blow::Fail("EACCES")];
 
+/// How many sites share the tries of a command where all are made.
+const LANES: usize = 2;
+
 /// So many failures of one command tell enough.
 const ENOUGH: usize = 20;
 
@@ -40,14 +43,15 @@ struct Row {
 fn every_changing_command_may_die_or_fail_at_every_call() {
     let wanted = &std::env::var("CRASH").unwrap_or_default();
     let chosen = move |case: &&Case| ["", "all"].contains(&wanted.as_str()) || case.title().starts_with(wanted);
+    let lanes = if wanted.is_empty() { 1 } else { LANES };
     let rows = std::thread::scope(|scope| {
-        let lanes = [&THREE[..], &NONE, &INIT].map(|cases| {
-            scope.spawn(move || {
-                let cases: Vec<&Case> = cases.iter().filter(chosen).collect();
-                if cases.is_empty() { Vec::new() } else { try_lane(&cases, !wanted.is_empty()) }
-            })
-        });
-        lanes.into_iter().flat_map(|lane| lane.join().unwrap()).collect::<Vec<_>>()
+        let spawn = |(cases, lane): (&'static [Case], usize)| {
+            let cases: Vec<&Case> = cases.iter().filter(chosen).collect();
+            scope.spawn(move || if cases.is_empty() { Vec::new() } else { try_lane(&cases, (lane, lanes)) })
+        };
+        let all = [&THREE[..], &NONE, &INIT].into_iter().flat_map(|cases| (0..lanes).map(move |lane| (cases, lane)));
+        let running: Vec<_> = all.map(spawn).collect();
+        running.into_iter().flat_map(|lane| lane.join().unwrap()).fold(Vec::new(), Row::add)
     });
     println!("{:<26} {:>6} {:>6} {:>6} {:>9} {:>8}", "command", "calls", "kills", "faults", "failures", "seconds");
     rows.iter().for_each(|row| println!("{row}"));
@@ -58,16 +62,16 @@ fn every_changing_command_may_die_or_fail_at_every_call() {
     assert!(failures.is_empty(), "{} failures", failures.len());
 }
 
-/// Commands on one site, one after the other.
-fn try_lane(cases: &[&Case], all: bool) -> Vec<Row> {
+/// Commands on one site, one after the other; a lane's share of their tries.
+fn try_lane(cases: &[&Case], lane: (usize, usize)) -> Vec<Row> {
     let site = Site::ready("plain", "\n[uwsgi]\nworkers = 1\n");
     if cases.iter().any(|case| THREE.iter().any(|three| three.title() == case.title())) {
         cases::keep(&site);
     }
-    cases.iter().map(|case| try_all(&site, case, all)).collect()
+    cases.iter().map(|case| try_case(&site, case, lane)).collect()
 }
 
-fn try_all(site: &Site, case: &Case, all: bool) -> Row {
+fn try_case(site: &Site, case: &Case, (lane, lanes): (usize, usize)) -> Row {
     let began = Instant::now();
     (case.prepare)(site);
     let start = State::of(site);
@@ -77,10 +81,10 @@ fn try_all(site: &Site, case: &Case, all: bool) -> Row {
 
     let tries = tries(&calls);
     // Odd, so that it meets a kill and each error by turns.
-    let step = if all { 1 } else { tries.len().div_ceil(SHARE) | 1 };
+    let step = if lanes > 1 { lanes } else { tries.len().div_ceil(SHARE) | 1 };
     let mut row =
         Row { command: case.title(), calls: calls.len(), kills: 0, faults: 0, failures: vec![], seconds: 0.0 };
-    for (call, blow) in tries.into_iter().step_by(step) {
+    for (call, blow) in tries.into_iter().skip(lane).step_by(step) {
         let judgement = match blow {
             Blow::Kill => {
                 row.kills += 1;
@@ -104,6 +108,22 @@ fn try_all(site: &Site, case: &Case, all: bool) -> Row {
     // For whoever waits for all of it.
     eprintln!("{row}");
     row
+}
+
+impl Row {
+    /// Adds a row to a table, to that of the same command where there is one.
+    fn add(mut table: Vec<Self>, row: Self) -> Vec<Self> {
+        match table.iter_mut().find(|other| other.command == row.command) {
+            Some(own) => {
+                own.kills += row.kills;
+                own.faults += row.faults;
+                own.failures.extend(row.failures);
+                own.seconds = own.seconds.max(row.seconds);
+            }
+            None => table.push(row),
+        }
+        table
+    }
 }
 
 impl fmt::Display for Row {

@@ -72,9 +72,10 @@ pub fn strike(site: &Site, case: &Case, (call, number): (&Call, usize), blow: Bl
     }
 }
 
-/// A call without its result, process ids and times.
+/// A call without its result, process ids and times, nor what it writes, which has times in it.
 fn shape(line: &str) -> String {
     let call = line.rsplit_once(" = ").map_or(line, |(call, _)| call).trim_end();
+    let call = if call.starts_with("write(") { call.split(", \"").next().unwrap_or(call) } else { call };
     call.chars().filter(|letter| !letter.is_ascii_digit()).collect()
 }
 
