@@ -88,8 +88,11 @@ pub fn target(link: &Path) -> io::Result<PathBuf> {
     if !target.starts_with(TURN) {
         return Ok(target);
     }
-    let end = fs::read_link(link.with_file_name(target))?;
-    Ok(end.strip_prefix("..").map(Path::to_owned).unwrap_or(end))
+    match fs::read_link(link.with_file_name(&target)) {
+        Ok(end) => Ok(end.strip_prefix("..").map(Path::to_owned).unwrap_or(end)),
+        // Not missing: somebody has taken away what it leads through.
+        Err(_) => Ok(target),
+    }
 }
 
 /// Gives a link its plain target again, if an exchange was cut before it did.
@@ -103,5 +106,32 @@ pub fn settle(link: &Path) -> Result<()> {
             files::link(&plain, link)
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn two_links_change_places_by_one_rename_and_say_so_on_the_way() {
+        let dir = std::env::temp_dir().join(format!("builds-exchange-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let (live, stage) = (dir.join("_live"), dir.join("_stage"));
+        symlink("a", &live).unwrap();
+        symlink("b", &stage).unwrap();
+        for (one, other) in [("b", "a"), ("a", "b"), ("b", "a")] {
+            by_one_rename(&live, &stage).unwrap();
+            // As a kill leaves them here.
+            assert!(fs::read_link(&live).unwrap().starts_with(TURN));
+            assert_eq!((target(&live).unwrap(), target(&stage).unwrap()), (one.into(), other.into()));
+            settle(&live).unwrap();
+            assert_eq!(fs::read_link(&live).unwrap(), Path::new(one));
+        }
+        fs::remove_file(dir.join(TURN)).unwrap();
+        assert!(target(&stage).unwrap().starts_with(TURN), "no build, and not missing");
+        fs::remove_dir_all(&dir).unwrap();
     }
 }
