@@ -3,6 +3,8 @@
 //! The layers: `main` → `commands` → `steps`, `serve` → `system` → `model`.
 
 mod commands;
+#[cfg(test)]
+mod damaged;
 mod error;
 mod model;
 mod report;

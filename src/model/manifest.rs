@@ -1,6 +1,6 @@
 //! `build.json`: what a build contains, from where, since when, and how far its create came.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::name::BuildName;
 use super::tag::Tag;
@@ -59,6 +59,7 @@ pub struct Manifest {
     /// The version of the build's Python, such as `3.11.2`.
     pub python: Option<String>,
     /// The WSGI application, `module:callable`.
+    #[serde(default, deserialize_with = "module")]
     pub module: Option<String>,
     /// Size of the build's directory in bytes, without its static files, when the create ended.
     pub bytes: Option<u64>,
@@ -99,9 +100,40 @@ impl Manifest {
     }
 }
 
+/// A module and its callable have a place in uWSGI's configuration, so what is neither makes no manifest.
+fn module<'de, D: Deserializer<'de>>(text: D) -> Result<Option<String>, D::Error> {
+    let module = Option::<String>::deserialize(text)?;
+    let plain = |letter: char| letter.is_alphanumeric() || "_.:".contains(letter);
+    match module {
+        Some(text) if !text.chars().all(plain) => Err(serde::de::Error::custom(format!("{text:?} is no module"))),
+        module => Ok(module),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::damaged::damaged;
+
+    const GOOD: &str = r#"{"name": "a", "state": "complete", "tag": "v1", "created": 5, "finished": 7, "source": {"path":
+        "/src", "commit": "0f1e", "ref": null}, "python": "3.11.2", "module": "shop.wsgi:application", "bytes": 9,
+        "static_bytes": 9, "basis": "b", "inputs": 17, "steps": [{"name": "source", "seconds": 0.5}]}"#;
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_what_would_be_written(text in damaged(GOOD)) {
+            if let Ok(mut manifest) = serde_json::from_str::<Manifest>(&text) {
+                // Their seconds are rounded.
+                manifest.steps.clear();
+                let again = serde_json::from_str(&serde_json::to_string(&manifest).unwrap()).unwrap();
+                prop_assert_eq!(&manifest, &again);
+                let plain = |text: &str| !text.contains(|c: char| c.is_whitespace() || ";{}%$\"".contains(c));
+                prop_assert!(plain(manifest.tag.as_str()) && plain(&manifest.module.unwrap_or_default()));
+            }
+        }
+    }
 
     #[test]
     fn the_manifest_of_an_older_version_is_understood() {
@@ -109,5 +141,13 @@ mod tests {
             r#"{"name": "a", "state": "complete", "tag": "v1", "created": 5, "source": {"path": "/src"}, "steps": []}"#;
         let manifest: Manifest = serde_json::from_str(text).unwrap();
         assert_eq!((manifest.state, manifest.created, manifest.inputs), (Progress::Complete, 5, 0));
+    }
+
+    #[test]
+    fn a_module_that_would_be_syntax_makes_no_manifest() {
+        assert!(serde_json::from_str::<Manifest>(GOOD).is_ok());
+        for module in ["wsgi\\nexec-asap=id", "wsgi %d", "wsgi;", "$(x)"] {
+            assert!(serde_json::from_str::<Manifest>(&GOOD.replace("shop.wsgi", module)).is_err(), "{module}");
+        }
     }
 }

@@ -124,7 +124,26 @@ impl FromStr for BuildRef {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_name_is_what_it_shows(text in prop_oneof![any::<String>(), "[a-z]{1,7}", "[a-z./ \n]{1,7}"]) {
+            match text.parse::<BuildName>() {
+                Ok(name) => prop_assert_eq!(&name.to_string(), &text),
+                Err(bad) => prop_assert!(!bad.to_string().contains(char::is_control)),
+            }
+            drop(text.parse::<BuildRef>());
+        }
+
+        #[test]
+        fn every_number_has_a_name_of_letters(number in 0..u32::MAX) {
+            let name = BuildName::from_number(number).to_string();
+            prop_assert!(name.bytes().all(|letter| letter.is_ascii_lowercase()), "{}", name);
+        }
+    }
 
     #[test]
     fn the_sequence_starts_as_people_count_letters() {

@@ -38,8 +38,20 @@ impl fmt::Display for Port {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_port_is_its_owners(number: u16, base: u16) {
+            if let Some(name) = Port::owner(number, base) {
+                prop_assert_eq!(Port::of(name, base).map(Port::number), Some(number));
+            }
+        }
+    }
 
     fn name(text: &str) -> BuildName {
         text.parse().unwrap()

@@ -137,7 +137,12 @@ pub fn example_config(name: &str, module: &str, assets: &str, init: &str) -> Str
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
     use super::*;
+    use crate::damaged::damaged;
+    use crate::model::name::BuildName;
 
     #[test]
     fn nginx_is_told_only_what_it_knows() {
@@ -150,6 +155,54 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(keepalive_min_timeout(version).starts_with("keepalive"), knows, "{version}");
+        }
+    }
+
+    /// How often each sign that means something to uWSGI, nginx or a shell stands in what is written for a site.
+    fn signs(config: &Config) -> Vec<usize> {
+        let layout = Layout::new(&config.site.root);
+        let manifest = Manifest::begin(BuildName::FIRST, 0, Default::default());
+        let port = Port::of(BuildName::FIRST, 2000).unwrap();
+        let texts = of_site(config, &layout, &Host { nginx_globals: "daemon off;", nginx_version: "" })
+            .into_iter()
+            .map(|skeleton| skeleton.text);
+        let text = texts.collect::<String>()
+            + &build_ini(config, &manifest, port)
+            + &upstream(config, &layout, Role::Live, 2000);
+        "\n\r\t ;{}()%$\"'`\\=#&|<>*?!,@\0".chars().map(|sign| text.matches(sign).count()).collect()
+    }
+
+    const PLACES: [(&str, &str, &str); 6] = [
+        ("site", "name", "shop"),
+        ("site", "host", "localhost"),
+        ("site", "root", "/srv/shop/deploy"),
+        ("uwsgi", "binary", "uwsgi"),
+        ("uwsgi", "module", "wsgi:application"),
+        ("nginx", "binary", "nginx"),
+    ];
+
+    proptest! {
+        #[test]
+        fn no_value_of_the_configuration_brings_syntax_of_its_own(
+            at: Index,
+            sign in prop_oneof![1 => "\\PC", 9 => "[\n\r\t ;{}()%$\"'`\\\\=#&|<>*?!,@]"],
+        ) {
+            for (section, key, usual) in PLACES {
+                let read = |value: &str| {
+                    let value = toml::Value::String(value.into());
+                    config::parse(&format!("[{section}]\n{key} = {value}\n"), Path::new("/srv/shop/builds.toml"))
+                };
+                let mut value = usual.to_owned();
+                value.insert_str(at.index(usual.len() + 1), &sign);
+                if let Ok(config) = read(&value) {
+                    prop_assert_eq!(signs(&config), signs(&read(usual).unwrap()), "{} = {}", key, value);
+                }
+            }
+        }
+
+        #[test]
+        fn a_port_is_found_or_none(text in damaged("[uwsgi]\nset-placeholder = build-port=2000\nlisten = 100\n")) {
+            port_in(&text);
         }
     }
 }

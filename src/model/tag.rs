@@ -85,7 +85,21 @@ impl std::error::Error for BadTag {}
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_tag_has_nothing_that_means_something_elsewhere(text in prop_oneof![any::<String>(), "[a-z/.+\n%-]{0,120}"]) {
+            for tag in [text.parse().ok(), Tag::from_description(&text)].into_iter().flatten() {
+                let plain = |letter: char| letter.is_ascii_alphanumeric() || "._+-/".contains(letter);
+                prop_assert!(tag.as_str().starts_with(|first: char| first.is_ascii_alphanumeric()), "{}", tag);
+                prop_assert!(tag.as_str().chars().all(plain) && tag.as_str().len() <= LONGEST, "{}", tag);
+                prop_assert_eq!(tag.as_str().parse(), Ok(tag.clone()));
+            }
+        }
+    }
 
     #[test]
     fn versions_and_git_descriptions_are_tags() {

@@ -116,3 +116,20 @@ impl fmt::Display for Emperor {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::damaged::damaged;
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in damaged(r#"{"vassals": [{"id": "/srv/shop/builds/a/zerg.ini", "pid": 7}]}"#)) {
+            if let Ok(stats) = serde_json::from_str::<EmperorStats>(&text) {
+                drop(stats.vassals.iter().map(|instance| (instance.id.parent(), instance.pid)).collect::<Vec<_>>());
+            }
+        }
+    }
+}

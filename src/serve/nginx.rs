@@ -234,3 +234,21 @@ impl Nginx<'_> {
         self.site.layout.run().join("nginx.loaded")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::damaged::damaged;
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_what_would_be_written(text in damaged(r#"{"master": 7, "started": 9, "upstreams": "x {}"}"#)) {
+            if let Ok(loaded) = serde_json::from_str::<Loaded>(&text) {
+                let again = serde_json::to_string(&loaded).unwrap();
+                prop_assert_eq!(loaded, serde_json::from_str(&again).unwrap());
+            }
+        }
+    }
+}

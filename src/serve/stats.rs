@@ -117,14 +117,36 @@ impl From<WorkerStats> for Worker {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::damaged::damaged;
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in damaged(GOOD)) {
+            if let Ok(stats) = serde_json::from_str::<ZergStats>(&text) {
+                let workers: Vec<Worker> = stats.workers.into_iter().map(Worker::from).collect();
+                prop_assert!(!serde_json::to_string(&workers).unwrap().contains("COOKIE"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_that_no_site_has_is_refused() {
+        let text = |many: usize| format!("[{}]", vec!["1"; many].join(","));
+        let read = |text: &str| few::<_, u8>(&mut serde_json::Deserializer::from_str(text));
+        assert_eq!(read(&text(MOST)).unwrap().len(), MOST);
+        assert!(read(&text(MOST + 1)).is_err());
+    }
+
+    const GOOD: &str = r#"{"version": "2.0.21", "workers": [{"id": 1, "pid": 9, "accepting": 1, "respawn_count": 1,
+            "requests": 2, "exceptions": 1, "status": "busy", "rss": 13086720, "apps": [{"id": 0}],
+            "cores": [{"in_request": 1, "vars": ["COOKIE=secret"]}, {"in_request": 1}]}]}"#;
 
     #[test]
     fn a_workers_stats_are_understood() {
-        let text = r#"{"version": "2.0.21", "workers": [{"id": 1, "pid": 9, "accepting": 1, "respawn_count": 1,
-            "requests": 2, "exceptions": 1, "status": "busy", "rss": 13086720, "apps": [{"id": 0}],
-            "cores": [{"in_request": 1, "vars": ["COOKIE=secret"]}, {"in_request": 1}]}]}"#;
-        let stats: ZergStats = serde_json::from_str(text).unwrap();
+        let stats: ZergStats = serde_json::from_str(GOOD).unwrap();
         let worker = Worker::from(stats.workers.into_iter().next().unwrap());
         let expected = Worker {
             id: 1,

@@ -83,7 +83,21 @@ mod tests {
     use std::net::TcpListener;
     use std::os::unix::net::UnixListener;
 
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::damaged::damaged;
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(
+            tcp in damaged("   0: 0100007F:07D0 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 4711 1 0"),
+            unix in damaged("0: 00000002 00000000 00010000 0001 01 4711 /run/x.sock"),
+        ) {
+            parse_tcp(&tcp);
+            parse_unix(&unix);
+        }
+    }
 
     #[test]
     fn a_process_finds_where_it_listens_itself() {

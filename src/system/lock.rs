@@ -162,7 +162,17 @@ fn describe(line: &str, now: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::damaged::damaged;
+
+    proptest! {
+        #[test]
+        fn no_holder_makes_it_panic(line in damaged("process 7 (builds create a) since 100"), now: u64) {
+            describe(&line, now);
+        }
+    }
 
     #[test]
     fn the_holder_is_told_with_its_age() {

@@ -25,8 +25,9 @@ pub struct Process {
 /// The process of this id, or `None` where there is none.
 pub fn process(pid: i32) -> Option<Process> {
     let directory = Path::new("/proc").join(pid.to_string());
-    let stat = fs::read_to_string(directory.join("stat")).ok()?;
-    let (parent, group, started) = parse_stat(&stat)?;
+    // The name in it may be no text.
+    let stat = fs::read(directory.join("stat")).ok()?;
+    let (parent, group, started) = parse_stat(&String::from_utf8_lossy(&stat))?;
     let title = fs::read(directory.join("cmdline")).ok()?;
     let title = String::from_utf8_lossy(&title).replace('\0', " ").trim().to_owned();
     Some(Process { pid, parent, group, started, title })
@@ -38,7 +39,8 @@ impl Process {
         let ticks = u64::try_from(sysconf(SysconfVar::CLK_TCK).ok()??).ok()?;
         let stat = fs::read_to_string("/proc/stat").ok()?;
         let boot: u64 = stat.lines().find_map(|line| line.strip_prefix("btime "))?.parse().ok()?;
-        Some(UNIX_EPOCH + Duration::from_secs(boot) + Duration::from_millis(self.started * 1000 / ticks))
+        let since = Duration::from_secs(boot) + Duration::from_millis(self.started.saturating_mul(1000) / ticks);
+        UNIX_EPOCH.checked_add(since)
     }
 }
 
@@ -131,9 +133,12 @@ pub struct Connections {
 
 /// The connections at a unix socket.
 pub fn connections(socket: &Path) -> Connections {
+    count(&String::from_utf8_lossy(&fs::read("/proc/net/unix").unwrap_or_default()), socket)
+}
+
+fn count(table: &str, socket: &Path) -> Connections {
     let mut seen = Connections::default();
-    let text = fs::read("/proc/net/unix").unwrap_or_default();
-    for line in String::from_utf8_lossy(&text).lines() {
+    for line in table.lines() {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let here = fields.get(7).is_some_and(|path| Path::new(path) == socket);
         // The kernel's states: unconnected, connecting until it is accepted, connected.
@@ -170,8 +175,26 @@ mod tests {
     use std::process::Command;
 
     use nix::fcntl::{Flock, FlockArg};
+    use proptest::prelude::*;
 
     use super::*;
+    use crate::damaged::damaged;
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(
+            started: u64,
+            stat in damaged("7 (a) b) S 3 7 7 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 99 0 0"),
+            status in damaged("Name:\tnginx\nUid:\t0\t33\t33\t33\nGid:\t0\t33\t33\t33\nGroups:\t33 1001 \n"),
+            table in damaged("Num RefCount Protocol Flags Type St Inode Path\n\
+                              0: 00000002 00000000 00010000 0001 01 4711 /run/x.sock\n"),
+        ) {
+            Process { pid: 1, parent: 0, group: 1, started, title: String::new() }.started_at();
+            parse_stat(&stat);
+            parse_status(&status);
+            count(&table, Path::new("/run/x.sock"));
+        }
+    }
 
     #[test]
     fn a_process_finds_itself_among_its_parents_children() {

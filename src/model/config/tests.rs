@@ -220,6 +220,19 @@ fn nearly_right() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
+    fn an_unknown_key_is_named(section in "site|python|node|assets|init|uwsgi|nginx|warmup", key in "[a-zA-Z0-9_-]{1,12}") {
+        if let Err(error) = read(&format!("[{section}]\n{key} = {{}}")) {
+            prop_assert_eq!(error.key.as_deref(), Some(&*format!("{section}.{key}")));
+            prop_assert_eq!(error.line, Some(2));
+        } else {
+            prop_assert!(false, "taken: {} {}", section, key);
+        }
+        if let Err(error) = read(&format!("[x{key}]")) {
+            prop_assert_eq!(error.key.as_deref(), Some(&*format!("x{key}")));
+        }
+    }
+
+    #[test]
     fn no_text_makes_it_panic(text in prop_oneof![any::<String>(), nearly_right()]) {
         if let Err(error) = read(&text) {
             let lines = text.lines().count().max(1);
