@@ -8,7 +8,7 @@ use crate::serve::emperor::Emperor;
 use crate::site::Site;
 
 /// What `builds` needs of the options of uWSGI's files: where, which, and what happens without.
-const RELIED_ON: [(&[&str], &str, &str); 17] = [
+const RELIED_ON: [(&[&str], &str, &str); 18] = [
     (EMPERORS, "emperor", "it runs no builds"),
     (EMPERORS, "emperor-stats", "commands can neither ask nor wake it"),
     (EMPERORS, "emperor-wrapper", "a build has neither its environment nor its own uWSGI"),
@@ -22,7 +22,8 @@ const RELIED_ON: [(&[&str], &str, &str); 17] = [
     (VASSAL, "http-to", "its port knows nothing of a restart"),
     (BUILDS, "stats", "commands do not know how it is"),
     (BUILDS, "master", "nothing starts its processes again when they die"),
-    (ZERG, "zerg-server", "requests hang for ever once its vassal was killed"),
+    (ZERG, "zerg", "it has no requests to answer"),
+    (ZERG, "zerg-server", "a vassal that is killed takes the build's sockets with it"),
     (ZERG, "no-orphans", "workers whose master was killed go on for ever"),
     (ZERG, "master-fifo", "stopping its workers cuts their requests"),
     (ZERG, "need-app", "an application that does not load answers with errors"),
