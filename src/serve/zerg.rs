@@ -169,7 +169,12 @@ impl<'a> Zerg<'a> {
             let late = if self.slot == self.site.slot(self.name) { Late::Held } else { Late::Answered };
             drain::drain(self.name, &self.paths, late, self.site.config.uwsgi.drain_timeout)?;
         }
-        self.remove().inspect_err(|_| _ = drain::resume(&self.paths))
+        self.remove().inspect_err(|_| {
+            // Once the link is gone the emperor ends them, sooner or later: they must not have a request then.
+            if files::exists(&self.paths.ini()) {
+                _ = drain::resume(&self.paths);
+            }
+        })
     }
 
     /// Takes the link away, which ends the workers at once; whether there was one.

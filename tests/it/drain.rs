@@ -139,6 +139,26 @@ fn an_emperor_that_is_too_busy_to_answer_is_not_taken_for_gone() {
 }
 
 #[test]
+fn workers_that_the_emperor_will_end_take_no_more_requests() {
+    let site = running("");
+    let signal_all = |signal| {
+        let emperor = processes_of(&site).into_iter().filter(|process| process.title.starts_with("it-zergs"));
+        emperor.for_each(|process| kill(Pid::from_raw(process.pid), signal).unwrap());
+    };
+    let request = slow(&site, "a", 2);
+    let mut deactivate = site.command(&["deactivate", "a"]).spawn().unwrap();
+    wait_for("the drain", || site.build("a").join("run/zerg.draining").exists());
+    signal_all(Signal::SIGSTOP);
+    answered(request, "a");
+    assert!(!deactivate.wait().unwrap().success());
+    assert!(!site.build("a").join("zerg.ini").exists());
+    let request = held(&site, "a", site.port("a"));
+    signal_all(Signal::SIGCONT);
+    site.ok(&["activate", "a"]);
+    answered(request, "a");
+}
+
+#[test]
 fn a_request_to_an_inactive_build_is_held_and_answered_after_activate() {
     let site = running("");
     site.ok(&["deactivate", "a"]);
