@@ -135,13 +135,14 @@ fn whoever_waits_for_a_lock_can_be_interrupted() {
 fn an_interrupted_drain_lets_the_workers_go_on() {
     let site = Site::up("plain", "");
     site.ok(&["create", "a"]);
+    site.ok(&["create", "b"]);
     site.ok(&["activate", "a"]);
-    for verb in ["deactivate", "stop", "rm"] {
+    for args in [&["deactivate", "a"][..], &["stop", "a"], &["archive", "a", "--basis", "b"], &["rm", "a"]] {
         let port = site.port("a");
         let request = thread::spawn(move || get(port, "/slow?seconds=3"));
         wait_for("a busy worker", || in_request(&site, "a") == 1);
-        let draining = site.build("a").join("run/draining");
-        interrupt(&site, &[verb, "a"], Signal::SIGINT, || draining.exists());
+        let draining = site.build("a").join("run/zerg.draining");
+        interrupt(&site, args, Signal::SIGINT, || draining.exists());
         assert!(!draining.exists());
         assert_eq!(request.join().unwrap().0, 200);
         assert_eq!(get(port, "/").0, 200);
