@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::operations::{self, deploys, holds, swaps};
+use super::operations::{self, deploys, holds, long_holds, restarts, swaps};
 use super::table::{self, milliseconds, percentile};
 use crate::load::{Crowd, KeepAlive, Load, Seen};
 use crate::site::Site;
@@ -46,7 +46,9 @@ fn load() {
             crowds: both,
             ..socket
         },
+        Operation { name: "restart live", count: 20, run: restarts, ..socket },
         Operation { name: "deactivate, activate: requests held", count: 20, run: holds, crowds: of_c, ..socket },
+        Operation { name: "no workers for 50 s", count: 1, run: long_holds, crowds: of_c, ..socket },
         Operation {
             name: "swap-live, port, connection per request",
             nginx: port,

@@ -1,7 +1,9 @@
 //! Operations of which users must notice nothing.
 
+use std::time::{Duration, Instant};
+
 use crate::load::CONFIG;
-use crate::site::Site;
+use crate::site::{Site, wait_for};
 
 /// A site with live and stage for load to be put on, with workers for some slow requests, too. `nginx` is the rest of its
 /// section of the configuration.
@@ -46,4 +48,21 @@ pub fn holds(site: &Site, count: usize) {
         run(site, "deactivate c");
         run(site, "activate c");
     }
+}
+
+/// Nobody answers at build c for 50 s.
+#[track_caller]
+pub fn long_holds(site: &Site, count: usize) {
+    for _ in 0..count {
+        run(site, "deactivate c");
+        let since = Instant::now();
+        wait_for("the end of 50 s", || since.elapsed() >= Duration::from_secs(50));
+        run(site, "activate c");
+    }
+}
+
+/// New workers for live.
+#[track_caller]
+pub fn restarts(site: &Site, count: usize) {
+    (0..count).for_each(|_| run(site, "restart live"));
 }
