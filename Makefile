@@ -1,6 +1,6 @@
 # The README names these; `make demo` and `make test` first.
 
-.PHONY: demo test crash load lint deps
+.PHONY: demo test crash load faults lint deps
 
 # From nothing to two builds served and swapped; CHECK=1 ends after the proof.
 demo: deps
@@ -17,6 +17,10 @@ crash: deps
 # Commands again and again under 64 users who never pause: no request may be lost. Takes minutes.
 load: deps
 	cargo test --locked --test it -- --ignored --exact --nocapture proof::load::load
+
+# kill -9 of every process in turn, under the same users: what is lost, and how soon all is back. Takes half an hour.
+faults: deps
+	cargo test --locked --test it -- --ignored --exact --nocapture proof::faults::faults
 
 lint:
 	cargo fmt --check

@@ -296,10 +296,16 @@ pub fn get(port: u16, path: &str) -> (u16, String) {
 
 /// Waits until something is so.
 #[track_caller]
-pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+pub fn wait_for(what: &str, condition: impl FnMut() -> bool) {
+    wait_within(PATIENCE, what, condition);
+}
+
+/// Waits until something is so, which may take longer than [`wait_for`] waits, or must not.
+#[track_caller]
+pub fn wait_within(patience: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + patience;
     while !condition() {
-        assert!(Instant::now() < deadline, "{what} did not happen within {} s", PATIENCE.as_secs());
+        assert!(Instant::now() < deadline, "{what} did not happen within {} s", patience.as_secs());
         std::thread::park_timeout(Duration::from_millis(10));
     }
 }

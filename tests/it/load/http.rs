@@ -4,8 +4,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// Longer than anything in front of the application waits, so that the answer tells who gave up.
-const PATIENCE: Duration = Duration::from_secs(75);
+/// How the reason begins where there was no connection.
+pub const REFUSED: &str = "connect";
 
 /// An answer that came whole.
 #[derive(Debug)]
@@ -40,15 +40,16 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub fn open(port: u16) -> Result<Self, Lost> {
+    /// Opens one whose server may be silent for as long as `patience`.
+    pub fn open(port: u16, patience: Duration) -> Result<Self, Lost> {
         let open = || {
             let stream = TcpStream::connect(("127.0.0.1", port))?;
             stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.set_write_timeout(Some(PATIENCE))?;
+            stream.set_read_timeout(Some(patience))?;
+            stream.set_write_timeout(Some(patience))?;
             Ok(Self { stream, came: Vec::new(), used: false })
         };
-        open().map_err(|error: io::Error| Lost::Broken(format!("connect: {error}")))
+        open().map_err(|error: io::Error| Lost::Broken(format!("{REFUSED}: {error}")))
     }
 
     /// Whether the server has said that it takes no more requests here. Every client looks before it sends.

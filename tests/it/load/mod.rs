@@ -10,8 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{JoinHandle, spawn};
 use std::time::{Duration, Instant};
 
-use crate::site::wait_for;
+use crate::site::{wait_for, wait_within};
+use http::Connection;
+pub use http::REFUSED;
 use user::User;
+
+/// Longer than anything in front of the application waits, so that the answer tells who gave up.
+const PATIENCE: Duration = Duration::from_secs(75);
 
 /// What the site of `fixtures/load` needs in its `builds.toml`.
 pub const CONFIG: &str = "\n[assets]\ncommands = [[\"python3\", \"assets.py\"]]\n";
@@ -100,7 +105,7 @@ impl Load {
     pub fn await_all(&self) {
         let now = || self.turns.iter().map(|turns| turns.load(Ordering::Relaxed));
         let before: Vec<_> = now().collect();
-        wait_for("the users' turns", || now().zip(&before).all(|(now, before)| now > *before));
+        wait_within(PATIENCE, "the users' turns", || now().zip(&before).all(|(now, before)| now > *before));
     }
 
     /// Waits for this many more answers, or failures, of all users together.
@@ -124,6 +129,13 @@ impl Load {
         }
         all
     }
+}
+
+/// Whether a page comes within a second.
+pub fn answers(port: u16) -> bool {
+    let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let answer = Connection::open(port, Duration::from_secs(1)).and_then(|mut connection| connection.ask(request));
+    answer.is_ok_and(|(answer, _)| answer.status == 200)
 }
 
 impl fmt::Display for Failure {

@@ -4,13 +4,17 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::park_timeout;
 use std::time::{Duration, Instant};
 
 use super::http::{Answer, Connection, Lost};
-use super::{Crowd, Failure, KeepAlive, Seen, Wait};
+use super::{Crowd, Failure, KeepAlive, PATIENCE, Seen, Wait};
 
 /// How long a slow request takes.
 const SLOW: Duration = Duration::from_secs(2);
+
+/// How long a user pauses who got no good answer.
+const AFTER_FAILURE: Duration = Duration::from_millis(50);
 
 /// The longest time between a page and a file that it names.
 const LATER: u64 = 10_000;
@@ -164,6 +168,8 @@ impl User {
             }
         };
         self.seen.failures.push(failure(reason));
+        // Where there is nobody, asking on and on would only take the time of those who come back.
+        park_timeout(AFTER_FAILURE);
         None
     }
 
@@ -171,7 +177,7 @@ impl User {
         let kept = self.kept.take().filter(|(to, connection)| *to == port && !connection.is_closed());
         let mut connection = match kept {
             Some((_, connection)) => connection,
-            None => Connection::open(port)?,
+            None => Connection::open(port, PATIENCE)?,
         };
         let (answer, more) = connection.ask(request)?;
         self.kept = Some((port, connection)).filter(|_| self.keep_alive && more);

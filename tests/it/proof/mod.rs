@@ -1,8 +1,12 @@
 //! What `make load` and `make faults` print. `tests/it/lossless.rs` tries a few of each in `make test`.
 
+mod faults;
+mod killed;
 mod load;
 pub mod operations;
+mod processes;
 mod table;
+mod verdict;
 
 use std::env;
 
