@@ -6,7 +6,8 @@ master=$(cat {{root}}/run/nginx.pid 2>/dev/null)
 
 # The workers that are left of a master that is gone: they are still in its process group.
 orphans() {
-    [ -n "$master" ] && ! [ -e "/proc/$master" ] || return
+    # A master that has ended, and whose end nobody has asked for, has no command line.
+    [ -n "$master" ] && ! grep -qs . "/proc/$master/cmdline" || return
     for process in /proc/[0-9]*; do
         { read -r stat <"$process/stat"; } 2>/dev/null || continue
         # After the name: state, parent, group.

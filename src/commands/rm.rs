@@ -1,4 +1,5 @@
 use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -49,7 +50,13 @@ fn remove(site: &Site, name: BuildName) -> Result<()> {
     tree::remove_all(&doomed)?;
     sweep(&site.layout.removed_statics())?;
     let aside = site.layout.removed_statics().join(name.to_string());
-    set_aside(&site.layout.static_of(name), &aside)
+    match set_aside(&site.layout.static_of(name), &aside) {
+        // Then nothing matters more than to make room.
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::StorageFull => {
+            Ok(tree::remove_all(&site.layout.static_of(name))?)
+        }
+        result => result,
+    }
 }
 
 /// Adds files to those of earlier builds of this name, and notes when. They are never out of nginx's sight: each has its

@@ -74,9 +74,10 @@ pub fn find(site: &Site) -> Result<Nginx<'_>, Trouble> {
 pub fn has_orphans(site: &Site) -> Result<bool, Trouble> {
     let pid = fs::read_to_string(own_pid_file(site)).ok().and_then(|text| text.trim().parse::<i32>().ok());
     let Some(master) = pid else { return Ok(false) };
-    let gone = || Ok::<_, Trouble>(procfs::process(master).is_none().then_some(()));
+    // What has ended and that nobody has asked for its end, as in some containers, has no title.
+    let gone = || Ok(procfs::process(master).is_none_or(|process| process.title.is_empty()).then_some(()));
     let is_orphan = |process: Process| process.group == master && process.title.starts_with("nginx: worker");
-    Ok(wait::until(&[], END, gone)?.is_some() && procfs::processes().any(is_orphan))
+    Ok(wait::until::<_, Trouble>(&[], END, gone)?.is_some() && procfs::processes().any(is_orphan))
 }
 
 /// Waits until no nginx worker is left that might still send a request to the port of a build without a name. One that

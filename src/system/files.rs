@@ -140,8 +140,9 @@ pub fn remove(path: &Path) -> Result<bool> {
 pub fn directory(path: &Path) -> Result<()> {
     let mut missing: Vec<&Path> = path.ancestors().take_while(|place| !place.exists()).collect();
     missing.reverse();
-    fs::create_dir_all(path)
-        .and_then(|()| missing.into_iter().try_for_each(sync_parent))
+    missing
+        .into_iter()
+        .try_for_each(|place| fs::create_dir_all(place).and_then(|()| sync_parent(place)))
         .map_err(Error::io("make the directory", path))
 }
 

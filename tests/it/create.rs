@@ -48,7 +48,7 @@ fn the_manifest_tells_what_when_and_from_where() {
     assert!(manifest["created"].as_u64().unwrap() > 0 && manifest["finished"].as_u64() >= manifest["created"].as_u64());
     assert!(manifest["bytes"].as_u64().unwrap() > 0, "{manifest}");
     let steps: Vec<&str> = manifest["steps"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
-    assert_eq!(steps, ["source", "overlay", "stamp", "python", "node", "links", "assets", "conf"]);
+    assert_eq!(steps, ["source", "overlay", "stamp", "python", "node", "links", "assets", "conf", "listen"]);
 }
 
 #[test]
@@ -60,7 +60,8 @@ fn the_emperor_sees_the_build_last() {
         (data.ctime(), data.ctime_nsec())
     };
     let link = changed(&site.build("a").join("vassal.ini"));
-    for path in listing(&site.build("a"), &["run", "vassal.ini"]).keys() {
+    // The manifest records, last, that the build listens.
+    for path in listing(&site.build("a"), &["run", "vassal.ini", "build.json"]).keys() {
         assert!(changed(&site.build("a").join(path)) <= link, "{} is younger than vassal.ini", path.display());
     }
 }

@@ -45,6 +45,7 @@ impl Site {
         let ports = Ports::take();
         let dir = std::env::temp_dir().join(format!("builds-it-{}", ports.base));
         end_all_in(&dir);
+        unmount_all_in(&dir);
         drop(fs::remove_dir_all(&dir));
         drop(fs::remove_file(dir.with_extension("log")));
         copy(&fixtures().join(fixture), &dir);
@@ -320,6 +321,16 @@ fn end_all_in(dir: &Path) {
         let killed: Vec<_> = pids.map(|pid| kill(Pid::from_raw(pid), Signal::SIGKILL)).collect();
         killed.is_empty()
     });
+}
+
+/// Unmounts what a test that was killed has left mounted below `dir`.
+fn unmount_all_in(dir: &Path) {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    for place in
+        mounts.lines().filter_map(|line| line.split(' ').nth(1)).filter(|place| Path::new(place).starts_with(dir))
+    {
+        drop(Command::new("umount").arg("--lazy").arg(place).output());
+    }
 }
 
 pub fn fixtures() -> PathBuf {

@@ -42,7 +42,7 @@ fn of_sites(listeners: &[Listener]) -> impl Iterator<Item = (&Path, u16)> {
 
 /// The root of the site that a build's socket belongs to.
 fn root_of(socket: &Path) -> Option<&Path> {
-    let build = socket.to_str()?.strip_suffix("/run/web.sock")?;
+    let build = socket.parent()?.to_str()?.strip_suffix("/run")?;
     let (builds, name) = build.rsplit_once('/')?;
     name.parse::<BuildName>().ok()?;
     builds.strip_suffix("/builds").map(Path::new)

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use super::{finds, notices};
+use super::{finds, notices, told};
 use crate::helpers::shell;
 use crate::site::Site;
 
@@ -61,7 +61,9 @@ fn a_file_system_that_exchanges_no_links() {
     let refuse = ["strace", "-f", "-o", "/dev/null", "-e", "inject=renameat2:error=EINVAL"].map(str::to_owned);
     site.caller.splice(0..0, refuse);
     let builds = site.root().join("builds").display().to_string();
-    notices(&site, &format!("the file system of {builds} cannot exchange two links"), &format!("findmnt -T {builds}"));
+    let (found, next) =
+        (format!("the file system of {builds} cannot exchange two links"), format!("findmnt -T {builds}"));
+    told(&site.fails(1, &["doctor"]), "notice", &found, &next);
     assert_eq!(fs::read_dir(builds).unwrap().count(), 0, "the links of the trial are gone");
 }
 
