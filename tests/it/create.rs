@@ -60,7 +60,7 @@ fn the_emperor_sees_the_build_last() {
         (data.ctime(), data.ctime_nsec())
     };
     let link = changed(&site.build("a").join("vassal.ini"));
-    // The manifest records, last, that the build listens.
+    // That it was seen is written down afterwards, into a manifest that said complete before.
     for path in listing(&site.build("a"), &["run", "vassal.ini", "build.json"]).keys() {
         assert!(changed(&site.build("a").join(path)) <= link, "{} is younger than vassal.ini", path.display());
     }
