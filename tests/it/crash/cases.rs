@@ -96,7 +96,7 @@ fn stopped(site: &Site) {
     if !site.build("c").exists() || site.status("c")["state"] != "stopped" {
         drop(fs::remove_dir_all(site.build("c")));
         copy(&site.root().join("kept"), &site.build("c"));
-        fs::create_dir_all(site.root().join("assets/static/c")).unwrap();
+        site.write("deploy/assets/static/c/site.css", "");
     }
 }
 
@@ -151,6 +151,7 @@ fn remove(site: &Site, build: &str) {
     end(site, build);
     drop(fs::remove_dir_all(site.build(build)));
     drop(fs::remove_dir_all(site.root().join("assets/static").join(build)));
+    drop(fs::remove_dir_all(site.root().join("assets/removed")));
     // A create that finds one looks who writes to it, and so makes other calls.
     drop(fs::remove_file(site.root().join(format!("logs/{build}.create.log"))));
 }
