@@ -32,7 +32,7 @@ pub(super) fn ports(site: &Site) -> Vec<Finding> {
     overlaps.chain(blocked).collect()
 }
 
-/// Each vassal's port, with the root of its site: the process that has the port has the vassal's other socket, too.
+/// Each vassal's port, with the root of its site: the process that has the port has the vassal's other sockets, too.
 fn of_sites(listeners: &[Listener]) -> impl Iterator<Item = (&Path, u16)> {
     listeners.iter().flat_map(|listener| {
         let roots = listener.sockets.iter().filter_map(|socket| root_of(socket));
@@ -42,10 +42,9 @@ fn of_sites(listeners: &[Listener]) -> impl Iterator<Item = (&Path, u16)> {
 
 /// The root of the site that a build's socket belongs to.
 fn root_of(socket: &Path) -> Option<&Path> {
-    let build = socket.parent()?.to_str()?.strip_suffix("/run")?;
-    let (builds, name) = build.rsplit_once('/')?;
-    name.parse::<BuildName>().ok()?;
-    builds.strip_suffix("/builds").map(Path::new)
+    let build = socket.parent().filter(|run| run.ends_with("run"))?.parent()?;
+    build.file_name()?.to_str()?.parse::<BuildName>().ok()?;
+    build.parent().filter(|builds| builds.ends_with("builds"))?.parent()
 }
 
 /// The ports of other sites' builds that a build of this one has or may well get, by the root of the other site.

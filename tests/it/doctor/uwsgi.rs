@@ -21,6 +21,7 @@ fn options_that_commands_rely_on() {
     ] {
         let path = format!("deploy/conf/{file}");
         let shipped = site.read(&path);
+        assert!(shipped.contains(option), "{option}");
         site.write(&path, &shipped.replace(option, other));
         finds(&site, &format!("conf/{file} lacks `{option}`: without it {harm}"), "put the line back, ");
         site.write(&path, &shipped.replace(option, &option.replace(" = ", "=")));
