@@ -1,5 +1,6 @@
 //! HTTP requests to one build, as warm-up sends them.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use reqwest::blocking::Client;
@@ -48,9 +49,9 @@ impl Browser {
             .get(format!("{}{path}", self.base))
             .header(HOST, &self.host)
             .send()
-            .and_then(|response| {
+            .and_then(|mut response| {
                 let status = response.status().as_u16();
-                response.bytes().map(|_| status)
+                response.copy_to(&mut io::sink()).map(|_| status)
             })
             .map_err(|error| reason(&error));
         Answer { outcome, took: began.elapsed() }
