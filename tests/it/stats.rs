@@ -133,7 +133,8 @@ fn commands_do_not_wait_for_a_socket_that_never_ends() {
     let site = Site::ready("plain", "");
     site.ok(&["create", "c"]);
     let (stats, zergs) = (site.build("c").join("run/zerg.stats"), site.root().join("run/zergs.stats"));
-    for answer in [Answer::Slow, Answer::Endless("", " ")] {
+    for answer in [Answer::Slow, Answer::Endless("", " "), Answer::Text("}{"), Answer::Text(r#"{"workers":[{"id":1,"#)]
+    {
         site.configure("");
         site.ok(&["activate", "c"]);
         site.configure("\n[uwsgi]\nstart_timeout = 1\ndrain_timeout = 1\n");
