@@ -5,13 +5,19 @@
 
 build=${2%/*}
 
-# The workers' environment. It has to be there from the start: a uWSGI that is part of a Python, as pyuwsgi is, reads its
-# configuration when that Python has taken its copy already.
+# The workers' environment, a file each. It has to be there from the start: a uWSGI that is part of a Python, as pyuwsgi is,
+# reads its configuration when that Python has taken its copy already. No variable is used here, as one of the environment
+# may have its name.
 take_environment() {
-    for variable in "$build"/run/env/*; do
-        value=$(cat "$variable" && echo .)
-        export "${variable##*/}=${value%.}"
+    while [ $# -gt 0 ]; do
+        take "$1"
+        shift
     done
+}
+
+take() {
+    set -- "${1##*/}" "$(cat "$1" && echo .)"
+    export "$1=${2%.}"
 }
 
 # Whether a process listens at a unix socket, whose file also stays behind a process that was killed.
@@ -19,8 +25,8 @@ listens() {
     awk -v path="$1" '$4 == "00010000" && $8 == path { found = 1 } END { exit !found }' /proc/net/unix
 }
 
-case ${2##*/} in
-vassal.ini)
+link=${2##*/}
+if [ "$link" = vassal.ini ]; then
     # Workers that have outlived their vassal keep its sockets, with all requests that wait there.
     if listens "$build/run/zerg.keep"; then
         set -- "$@" --zerg "$build/run/zerg.keep"
@@ -29,12 +35,13 @@ vassal.ini)
     else
         set -- "$@" --socket "$build/run/web-1.sock" --socket "$build/run/web-2.sock"
     fi
-    ;;
-*) take_environment ;;
-esac
+fi
 
 if [ -x "$build/bin/uwsgi" ]; then
     # It cannot change its processes' titles, so the command line says what ps shall show.
-    exec "$build/bin/uwsgi" "$@" --set-placeholder "title={{site}}-${build##*/}-$(cat "$build/.DEPLOY_TAG")"
+    set -- "$build/bin/uwsgi" "$@" --set-placeholder "title={{site}}-${build##*/}-$(cat "$build/.DEPLOY_TAG")"
+else
+    set -- {{uwsgi}} --plugin http,python3,logfile "$@"
 fi
-exec {{uwsgi}} --plugin http,python3,logfile "$@"
+[ "$link" = vassal.ini ] || take_environment "$build"/run/env/*
+exec "$@"

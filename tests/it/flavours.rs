@@ -94,15 +94,21 @@ fn titles(site: &Site) -> BTreeSet<String> {
 
 #[test]
 fn workers_of_both_uwsgis_get_the_environment_as_it_is_written() {
-    let site = Site::up("plain", "\n[env]\nODD = \"'$(id)' \\\"`x`\\\" \\\\ ü *\\n\\n\"\n");
+    // Among them the names of variables that a script may have of its own.
+    let own = ["IFS", "build", "link", "value", "variable"];
+    let env: String = own.iter().map(|name| format!("{name} = \"of {name}\"\n")).collect();
+    let site = Site::up("plain", &format!("\n[env]\nODD = \"'$(id)' \\\"`x`\\\" \\\\ ü *\\n\\n\"\n{env}"));
     let app = "import os\ndef application(environ, start_response):\n    start_response('200 OK', [])\n    \
-               return [(os.environ['ODD'] + os.environ['BUILD_NAME']).encode()]\n";
-    site.write("wsgi.py", app);
+               return [(os.environ['ODD'] + os.environ['BUILD_NAME'] + OWN).encode()]\n";
+    let own = own.map(|name| format!("os.environ['{name}']")).join(" + ");
+    let app = app.replace("OWN", &own);
+    site.write("wsgi.py", &app);
+    let said = "of IFSof buildof linkof valueof variable";
     for (build, requirements) in [("a", ""), ("b", "pyuwsgi\n")] {
         site.write("requirements.txt", requirements);
         site.ok(&["create", build]);
         site.ok(&["activate", build]);
-        assert_eq!(get(site.port(build), "/"), (200, format!("'$(id)' \"`x`\" \\ ü *\n\n{build}")));
+        assert_eq!(get(site.port(build), "/"), (200, format!("'$(id)' \"`x`\" \\ ü *\n\n{build}{said}")));
     }
 }
 
