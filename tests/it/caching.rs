@@ -21,3 +21,23 @@ fn only_names_with_a_hash_are_kept_for_ever() {
         assert_eq!(kept(name), "no-cache", "{name}");
     }
 }
+
+/// A host's nginx may have these for its other sites.
+#[test]
+fn no_setting_of_the_whole_nginx_shows_files_of_the_old_build() {
+    let extra = "\n[assets]\ncommands = [[\"sh\", \"-c\", \"echo $BUILD_NAME > $STATIC_ROOT/who.txt\"]]\n";
+    let mut site = Site::up("plain", extra);
+    site.stop();
+    let nginx = site.read("deploy/conf/nginx.conf");
+    let settings = "sendfile on;\n    open_file_cache max=100;\n    disable_symlinks on;";
+    site.write("deploy/conf/nginx.conf", &nginx.replace("sendfile on;", settings));
+    site.start();
+    site.ok(&["init"]);
+    for build in ["a", "b", "a"] {
+        // The first answer fills a cache, the second would come from it.
+        for _ in 0..2 {
+            assert_eq!(site.live("/static/who.txt"), (200, format!("{build}\n")));
+        }
+        site.ok(&["swap-live"]);
+    }
+}
