@@ -48,7 +48,7 @@ pub fn create(site: &Site, name: BuildName, wish: &Wish) -> Result<Done> {
     }
     // A build that has no source, or cannot listen in the end, is not worth beginning.
     steps::source::directory(site)?;
-    Emperor::Vassals.check(site)?;
+    Emperor::Vassals.wake(site)?;
 
     let manifest = match cut {
         Some(manifest) => steps::listen(site, manifest)?,

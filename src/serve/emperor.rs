@@ -1,6 +1,7 @@
 //! The two emperors: what they run, and how they are woken.
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -66,6 +67,22 @@ impl Emperor {
         match socket::listen(&socket) {
             Ok(()) => Ok(()),
             Err(source) => Err(Trouble::NoEmperor { emperor: self, socket, source }),
+        }
+    }
+
+    /// Wakes the emperor, which then looks for new and gone links at once. One that is too busy to answer is there, and is
+    /// woken all the same.
+    ///
+    /// # Errors
+    /// Nobody is there, or this user may not ask.
+    pub fn wake(self, site: &Site) -> Result<(), Trouble> {
+        match self.check(site) {
+            Err(Trouble::NoEmperor { source, .. })
+                if matches!(source.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) =>
+            {
+                Ok(())
+            }
+            checked => checked,
         }
     }
 

@@ -21,7 +21,7 @@ pub fn start(site: &Site, name: BuildName) -> Result<bool> {
     if linked && is_up(site, name, port) {
         return Ok(false);
     }
-    Emperor::Vassals.check(site)?;
+    Emperor::Vassals.wake(site)?;
     if !linked && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err() {
         return Err(Trouble::PortTaken { name, port }.into());
     }
@@ -33,7 +33,7 @@ pub fn start(site: &Site, name: BuildName) -> Result<bool> {
     }
     let patience = site.config.uwsgi.start_timeout;
     let up = wait::until(&[&paths.run()], patience, || {
-        Emperor::Vassals.check(site)?;
+        Emperor::Vassals.wake(site)?;
         Ok::<_, Trouble>(is_up(site, name, port).then_some(()))
     });
     let trouble = match up {

@@ -5,8 +5,13 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::helpers::{GATE, Gate, listing, shell};
+use crate::look::processes_of;
 use crate::site::{Site, wait_for};
 
 #[test]
@@ -242,4 +247,21 @@ fn names_that_a_build_needs_for_itself_are_refused_in_a_source() {
         if top.is_dir() { fs::remove_dir_all(top) } else { fs::remove_file(top) }.unwrap();
     }
     site.ok(&["create", "a"]);
+}
+
+#[test]
+fn an_emperor_that_is_too_busy_to_answer_is_waited_for() {
+    let site = Site::up("plain", "");
+    let signal_all = |signal| {
+        let all = processes_of(&site).into_iter().filter(|process| process.title.starts_with("it-vassals"));
+        let signalled: Vec<_> = all.map(|process| kill(Pid::from_raw(process.pid), signal).unwrap()).collect();
+        assert!(!signalled.is_empty());
+    };
+    signal_all(Signal::SIGSTOP);
+    let mut create = site.command(&["create", "a"]).spawn().unwrap();
+    wait_for("the link", || site.build("a").join("vassal.ini").exists());
+    let linked = Instant::now();
+    wait_for("an answer to be overdue", || linked.elapsed() > Duration::from_secs(3));
+    signal_all(Signal::SIGCONT);
+    assert!(create.wait().unwrap().success());
 }
