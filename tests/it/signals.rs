@@ -151,6 +151,29 @@ fn an_interrupted_drain_lets_the_workers_go_on() {
 }
 
 #[test]
+fn an_interrupted_restart_leaves_workers_that_answer() {
+    let site = Site::up("plain", "");
+    site.ok(&["create", "a"]);
+    site.ok(&["activate", "a"]);
+    let (port, dir) = (site.port("a"), site.build("a"));
+    // While the new ones load.
+    let app = fs::read_to_string(dir.join("wsgi.py")).unwrap();
+    fs::write(dir.join("wsgi.py"), "import time\ntime.sleep(86400)\n").unwrap();
+    interrupt(&site, &["restart", "a"], Signal::SIGTERM, || dir.join("zerg-2.ini").exists());
+    assert!(!dir.join("zerg-2.ini").exists());
+    assert_eq!(get(port, "/").0, 200);
+    fs::write(dir.join("wsgi.py"), app).unwrap();
+    // While the old ones finish.
+    let request = thread::spawn(move || get(port, "/slow?seconds=3"));
+    wait_for("a busy worker", || in_request(&site, "a") == 1);
+    interrupt(&site, &["restart", "a"], Signal::SIGINT, || dir.join("run/zerg.draining").exists());
+    assert_eq!((request.join().unwrap().0, get(port, "/").0), (200, 200));
+    site.ok(&["restart", "a"]);
+    assert_eq!((site.status("a")["workers"].as_u64(), get(port, "/").0), (Some(2), 200));
+    assert!(dir.join("zerg.ini").exists() && !dir.join("zerg-2.ini").exists());
+}
+
+#[test]
 fn an_interrupted_activate_and_warmup_leave_the_build_as_it_was() {
     let site = Site::ready("plain", "");
     site.write("wsgi.py", "import time\ntime.sleep(86400)\n");
