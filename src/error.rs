@@ -143,6 +143,8 @@ impl Error {
     /// This error as what a signal led to, if one has come.
     pub fn or_interrupted(self, signal: Option<Signal>) -> Self {
         match (signal, self) {
+            // What programs say that were just ended is no finding.
+            (Some(signal), Self::Doctor { .. }) => Self::Interrupted { signal, during: None },
             (Some(signal), error) if !matches!(error, Self::Interrupted { .. }) => {
                 Self::Interrupted { signal, during: Some(Box::new(error)) }
             }

@@ -127,6 +127,14 @@ fn whoever_waits_for_a_lock_can_be_interrupted() {
         let said = interrupt(&site, &[verb, "a"], Signal::SIGTERM, waits);
         assert!(said.contains("the same command again goes on where this one stopped"), "{said}");
     }
+
+    let rm = site.command(&["--json", "rm", "a"]).stdout(Stdio::piped()).stderr(File::create(&heard).unwrap()).spawn();
+    let rm = rm.unwrap();
+    wait_for("its wait", || fs::read_to_string(&heard).is_ok_and(|said| said.contains("for build a, held by")));
+    send(&rm, Signal::SIGTERM);
+    let said: serde_json::Value = serde_json::from_slice(&rm.wait_with_output().unwrap().stdout).unwrap();
+    assert_eq!((&said["changed"], &said["error"]["code"]), (&false.into(), &143.into()), "{said}");
+    fs::remove_file(heard).unwrap();
     gate.open();
     assert!(create.wait().unwrap().success());
 }
@@ -139,7 +147,7 @@ fn an_interrupted_drain_lets_the_workers_go_on() {
     site.ok(&["activate", "a"]);
     for args in [&["deactivate", "a"][..], &["stop", "a"], &["archive", "a", "--basis", "b"], &["rm", "a"]] {
         let port = site.port("a");
-        let request = thread::spawn(move || get(port, "/slow?seconds=3"));
+        let request = thread::spawn(move || get(port, "/slow?seconds=2"));
         wait_for("a busy worker", || in_request(&site, "a") == 1);
         let draining = site.build("a").join("run/zerg.draining");
         interrupt(&site, args, Signal::SIGINT, || draining.exists());
@@ -219,7 +227,8 @@ fn wheels_init_and_doctor_end_their_programs_too() {
     assert!(Command::new("chmod").arg("+x").arg(site.dir.join("slow")).status().unwrap().success());
     site.configure(&format!("\n[python]\ninterpreter = {:?}\n", site.dir.join("slow")));
     for args in [&["wheels"][..], &["doctor"]] {
-        interrupt(&site, args, Signal::SIGINT, || site.root().join("asked").exists());
+        let said = interrupt(&site, args, Signal::SIGINT, || site.root().join("asked").exists());
+        assert!(!said.contains("apt-get"), "an interrupted look is no finding: {said}");
         fs::remove_file(site.root().join("asked")).unwrap();
     }
 }
