@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -258,7 +258,7 @@ fn an_emperor_that_is_too_busy_to_answer_is_waited_for() {
         assert!(!signalled.is_empty());
     };
     signal_all(Signal::SIGSTOP);
-    let mut create = site.command(&["create", "a"]).spawn().unwrap();
+    let mut create = site.command(&["-q", "create", "a"]).stdout(Stdio::null()).spawn().unwrap();
     wait_for("the link", || site.build("a").join("vassal.ini").exists());
     let linked = Instant::now();
     wait_for("an answer to be overdue", || linked.elapsed() > Duration::from_secs(3));
