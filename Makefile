@@ -14,11 +14,13 @@ test: deps
 crash: deps
 	CRASH=$(or $(CRASH),all) cargo test --locked --test it crash::every -- --nocapture
 
-# Commands again and again under 64 users who never pause: no request may be lost. Takes minutes.
+# Commands again and again under 64 users who never pause: no request may be lost. Takes 20 minutes.
+# ROUNDS=N: so many of each; ONLY=PART: those with this in their names.
 load: deps
 	cargo test --locked --test it -- --ignored --exact --nocapture proof::load::load
 
 # kill -9 of every process in turn, under the same users: what is lost, and how soon all is back. Takes half an hour.
+# ROUNDS and ONLY as above.
 faults: deps
 	cargo test --locked --test it -- --ignored --exact --nocapture proof::faults::faults
 

@@ -23,7 +23,7 @@ struct Fault {
     all: bool,
     /// Whether the longest wait has a ceiling: 3 s, and the time that the application takes to load.
     quick: bool,
-    /// Whether nothing listens until the operator has done something.
+    /// Whether nothing listens for a while, so that users are refused.
     down: bool,
     /// What the operator does then.
     then: fn(&mut Site),
@@ -44,7 +44,7 @@ const FAULTS: [Fault; 11] = [
     Fault { name: "the vassals' emperor", part: Part::VassalsEmperor, quick: true, ..WORKER },
     Fault { name: "builds up, then started again", part: Part::VassalsMaster, down: true, then: start_again, ..WORKER },
     Fault { name: "an nginx worker", part: Part::NginxWorker, ..WORKER },
-    Fault { name: "the nginx master", part: Part::NginxMaster, ..WORKER },
+    Fault { name: "the nginx master", part: Part::NginxMaster, down: true, ..WORKER },
 ];
 
 const COMMAND: &str = "a command of builds, then run again";

@@ -71,7 +71,9 @@ fn load() {
             eprintln!("{count} × {}", operation.name);
             let (seen, [baseline, with]) = measure(&operation, count);
             failed += lost(&operation, &seen);
-            rows.push(row(&operation, count, &seen, &baseline, &with));
+            let row = row(&operation, count, &seen, &baseline, &with);
+            eprintln!("  {}", row[1..].join(", "));
+            rows.push(row);
         }
     }
     table::print(&rows);

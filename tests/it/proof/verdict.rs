@@ -19,7 +19,7 @@ pub struct Round {
 pub struct Limits {
     /// The longest wait of a request that is answered; `None` where any will do.
     pub wait: Option<Duration>,
-    /// Whether nothing listens until somebody has done something.
+    /// Whether nothing listens for a while, so that users are refused.
     pub down: bool,
 }
 
