@@ -16,7 +16,7 @@ use crate::model::name::BuildName;
 use crate::model::observed::Worker;
 use crate::model::slot::SlotPaths;
 use crate::system::files::{self, Mode};
-use crate::system::{procfs, wait};
+use crate::system::{procfs, socket, wait};
 
 /// How long a worker may be idle after the master was told to pause before it is told again.
 const PAUSE_REPLY: Duration = Duration::from_secs(1);
@@ -115,7 +115,7 @@ struct Probe(UnixStream);
 
 impl Probe {
     fn send(socket: &Path) -> io::Result<Self> {
-        let stream = UnixStream::connect(socket)?;
+        let stream = socket::reach(socket)?;
         stream.set_nonblocking(true)?;
         stream.shutdown(Shutdown::Write)?;
         Ok(Self(stream))

@@ -1,6 +1,5 @@
 //! A build's zerg: the workers that answer its requests.
 
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::drain::{self, Late};
@@ -11,7 +10,7 @@ use crate::model::name::BuildName;
 use crate::model::observed::{Worker, all_ready};
 use crate::model::slot::{Slot, SlotPaths};
 use crate::site::Site;
-use crate::system::{files, process, signals, wait};
+use crate::system::{files, process, signals, socket, wait};
 
 /// The start of a worker that is one too many while none has loaded.
 const DEATHS: u32 = 3;
@@ -57,7 +56,7 @@ pub fn replace(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
     end_replaced(site, name)?;
     let old = Zerg::current(site, name);
     let new = Zerg::new(site, name, old.slot.other());
-    if let Err(error) = UnixStream::connect(new.paths.socket()) {
+    if let Err(error) = socket::reach(&new.paths.socket()) {
         return Err(Error::Unmet {
             problem: format!("the workers of build {name} cannot change to their other socket"),
             cause: format!("{}: {error}", new.paths.socket().display()),

@@ -25,14 +25,22 @@ pub struct Answer {
 /// Connects to a socket.
 ///
 /// # Errors
-/// Nobody listens, or so many wait there already that it takes too long.
-pub fn ask(path: &Path) -> io::Result<Answer> {
-    let deadline = Instant::now() + PATIENCE;
+/// Nobody listens, or so many wait there already that it takes too long (2 s).
+pub fn reach(path: &Path) -> io::Result<UnixStream> {
     let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     // Where nobody takes connections and no more may wait, the kernel would wait for ever.
     setsockopt(&socket, sockopt::SendTimeout, &TimeVal::new(PATIENCE.as_secs() as i64, 0))?;
     connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
-    Ok(Answer { stream: UnixStream::from(socket), deadline, read: 0 })
+    Ok(UnixStream::from(socket))
+}
+
+/// Connects to a socket whose answer is to be read.
+///
+/// # Errors
+/// As [`reach`].
+pub fn ask(path: &Path) -> io::Result<Answer> {
+    let deadline = Instant::now() + PATIENCE;
+    Ok(Answer { stream: reach(path)?, deadline, read: 0 })
 }
 
 /// Connects, and reads all that is said.
@@ -59,7 +67,7 @@ impl Read for Answer {
     }
 }
 
-/// Whether an error of [`ask`] means that nobody is there, rather than somebody who is slow or whom this user may not
+/// Whether an error of [`reach`] means that nobody is there, rather than somebody who is slow or whom this user may not
 /// ask.
 pub fn nobody(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)

@@ -1,13 +1,12 @@
 //! The builds, and what passes for one.
 
 use std::fs;
-use std::os::unix::net::UnixStream;
 
 use super::{Finding, failed, notice, problem};
 use crate::model::name::BuildName;
 use crate::model::observed::State;
 use crate::site::Site;
-use crate::system::{files, procfs};
+use crate::system::{files, procfs, socket};
 
 pub(super) fn builds(site: &Site) -> Vec<Finding> {
     let all = match site.builds() {
@@ -58,8 +57,8 @@ pub(super) fn builds(site: &Site) -> Vec<Finding> {
 /// Workers at a socket whose name nobody can connect to, or leads to somebody else's: requests never reach them.
 fn dead_socket(site: &Site, name: BuildName) -> Option<Finding> {
     let socket = site.layout.build(name).slot(site.slot(name)).socket();
-    let reached = UnixStream::connect(site.layout.build(name).web_socket()).is_ok();
-    if reached && procfs::connections(&socket).listeners < 2 {
+    let reached = socket::reach(&site.layout.build(name).web_socket());
+    if !reached.is_err_and(|error| socket::nobody(&error)) && procfs::connections(&socket).listeners < 2 {
         return None;
     }
     Some(problem(
