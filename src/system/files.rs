@@ -100,10 +100,10 @@ fn point(target: &Path, path: &Path) -> io::Result<()> {
 pub fn share(original: &Path, path: &Path) -> Result<()> {
     let temporary = path.with_file_name(SHARING);
     drop(fs::remove_file(&temporary));
-    fs::hard_link(original, &temporary)
-        .and_then(|()| fs::rename(&temporary, path))
-        .inspect_err(|_| drop(fs::remove_file(&temporary)))
-        .map_err(Error::io("link", path))
+    let shared = fs::hard_link(original, &temporary).and_then(|()| fs::rename(&temporary, path));
+    // A rename to another name of the same file does nothing, and leaves both.
+    drop(fs::remove_file(&temporary));
+    shared.map_err(Error::io("link", path))
 }
 
 /// Gives a directory another name in the same directory, which nothing has.
