@@ -84,18 +84,22 @@ impl Site {
 
     /// Runs `builds up` and waits until both emperors answer, and nginx has its sockets, after which it writes its pid.
     pub fn start(&mut self) {
-        let log = OpenOptions::new().create(true).append(true).open(self.up_file()).unwrap();
         let nginx = self.root().join("run/nginx.pid");
         let old = fs::read(&nginx).unwrap_or_default();
-        let child =
-            self.command(&["up"]).stdout(log.try_clone().unwrap()).stderr(log).process_group(0).spawn().unwrap();
-        self.up = Some(child);
+        self.launch();
         wait_for("builds up", || {
             let emperors = ["vassals", "zergs"].map(|name| self.root().join(format!("run/{name}.stats")));
             // `nginx -t` leaves an empty one; an nginx that listens has written into it.
             let listens = fs::read(&nginx).is_ok_and(|pid| !pid.is_empty() && pid != old);
             listens && emperors.iter().all(|socket| std::os::unix::net::UnixStream::connect(socket).is_ok())
         });
+    }
+
+    /// Runs `builds up` and waits for nothing.
+    pub fn launch(&mut self) {
+        let log = OpenOptions::new().create(true).append(true).open(self.up_file()).unwrap();
+        let up = self.command(&["up"]).stdout(log.try_clone().unwrap()).stderr(log).process_group(0).spawn();
+        self.up = Some(up.unwrap());
     }
 
     /// Ends `builds up` as Ctrl-C in a terminal does, by a signal to the foreground process group.

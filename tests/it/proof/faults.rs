@@ -51,7 +51,7 @@ const COMMAND: &str = "a command of builds, then run again";
 
 fn start_again(site: &mut Site) {
     site.wait();
-    site.start();
+    site.launch();
 }
 
 #[test]

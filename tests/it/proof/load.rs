@@ -88,11 +88,12 @@ fn both(site: &Site) -> Vec<Crowd> {
     vec![Crowd { slow: 2, ..Crowd::at(site.live_port(), 48) }, Crowd { slow: 1, ..Crowd::at(site.stage_port(), 16) }]
 }
 
-/// Users of a build that has no name, past nginx.
+/// Users of a build that has no name, past nginx: fewer than its workers, or there would be no end to what waits for them,
+/// and workers that are to stop answer that first.
 fn of_c(site: &Site) -> Vec<Crowd> {
     site.ok(&["create", "c"]);
     site.ok(&["activate", "c"]);
-    vec![Crowd { slow: 2, files: site.live_port(), ..Crowd::at(site.port("c"), 64) }]
+    vec![Crowd { files: site.live_port(), ..Crowd::at(site.port("c"), 6) }]
 }
 
 /// What users saw, and the sorted waits without and with the operation.

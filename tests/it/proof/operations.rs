@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::load::CONFIG;
+use crate::load::{CONFIG, Crowd, Load};
 use crate::site::{Site, wait_for};
 
 /// A site with live and stage for load to be put on, with workers for some slow requests, too. `nginx` is the rest of its
@@ -50,14 +50,17 @@ pub fn holds(site: &Site, count: usize) {
     }
 }
 
-/// Nobody answers at build c for 50 s.
+/// Nobody answers at build c for 50 s, and 64 users more come.
 #[track_caller]
 pub fn long_holds(site: &Site, count: usize) {
     for _ in 0..count {
         run(site, "deactivate c");
+        let more = Load::start(&[Crowd { files: site.live_port(), ..Crowd::at(site.port("c"), 64) }]);
         let since = Instant::now();
         wait_for("the end of 50 s", || since.elapsed() >= Duration::from_secs(50));
         run(site, "activate c");
+        more.await_all();
+        more.stop().assert_whole();
     }
 }
 
