@@ -60,6 +60,8 @@ pub fn start_log(quiet: bool, verbose: bool) {
         .with_level(false)
         .without_time()
         .with_ansi(false)
+        // Nobody reads any more, or the disk with the log is full: the command goes on.
+        .log_internal_errors(false)
         .init();
 }
 
@@ -72,7 +74,8 @@ pub fn finish(command: &str, json: bool, result: Result<Done>) -> ExitCode {
         }
         Err(error) => {
             let next = error.next();
-            eprintln!("error: {}\n  why: {}\n next: {next}", error.what(), indented(&error.cause()));
+            let (what, why) = (error.what(), indented(&error.cause()));
+            writeln!(io::stderr(), "error: {what}\n  why: {why}\n next: {next}").ok();
             (failure(command, &error), String::new(), ExitCode::from(&error))
         }
     };

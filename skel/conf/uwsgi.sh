@@ -28,9 +28,9 @@ listens() {
 link=${2##*/}
 if [ "$link" = vassal.ini ]; then
     # Workers that have outlived their vassal keep its sockets, with all requests that wait there.
-    if listens "$build/run/zerg.keep"; then
+    if [ -L "$build/zerg.ini" ] && listens "$build/run/zerg.keep"; then
         set -- "$@" --zerg "$build/run/zerg.keep"
-    elif listens "$build/run/zerg-2.keep"; then
+    elif [ -L "$build/zerg-2.ini" ] && listens "$build/run/zerg-2.keep"; then
         set -- "$@" --zerg "$build/run/zerg-2.keep"
     else
         set -- "$@" --socket "$build/run/web-1.sock" --socket "$build/run/web-2.sock"

@@ -43,7 +43,10 @@ pub fn activate(site: &Site, name: BuildName) -> Result<bool> {
         site.check_port(name)?;
     }
     if build.state() >= State::Ready {
-        return zerg::end_replaced(site, name);
+        return Ok(zerg::end_replaced(site, name).unwrap_or_else(|error| {
+            tracing::warn!("{}: {}; {}", error.what(), error.cause(), error.next());
+            false
+        }));
     }
     if let Some(manifest) = &build.manifest {
         steps::conf::write(site, manifest)?;

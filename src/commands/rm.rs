@@ -51,13 +51,17 @@ fn remove(site: &Site, name: BuildName) -> Result<()> {
     sweep(&site.layout.removed_statics())?;
     let aside = site.layout.removed_statics().join(name.to_string());
     match set_aside(&site.layout.static_of(name), &aside) {
-        // Then nothing matters more than to make room.
-        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::StorageFull => {
+        // To make room, and to let go of the name, matters more than pages that are open.
+        Err(Error::Io { source, .. }) if files::is_full(&source) || CANNOT_KEEP.contains(&source.kind()) => {
             Ok(tree::remove_all(&site.layout.static_of(name))?)
         }
         result => result,
     }
 }
+
+/// What static files on a file system of their own, and earlier files of the same names, come to.
+const CANNOT_KEEP: [io::ErrorKind; 3] =
+    [io::ErrorKind::CrossesDevices, io::ErrorKind::NotADirectory, io::ErrorKind::IsADirectory];
 
 /// Adds files to those of earlier builds of this name, and notes when. They are never out of nginx's sight: each has its
 /// second name before it loses the first.

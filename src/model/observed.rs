@@ -71,7 +71,7 @@ impl Worker {
 
     /// Whether it would answer a request.
     pub fn ready(&self) -> bool {
-        self.pid > 0 && self.accepting && self.loaded
+        self.pid > 0 && self.accepting && self.loaded && self.status != "pause"
     }
 
     /// Whether it has finished what it had and takes no more.

@@ -41,21 +41,24 @@ pub fn drain(name: BuildName, paths: &SlotPaths, late: Late, patience: Duration)
     let forget = || if known { Ok(false) } else { files::remove(&paths.draining()) };
     match files::write(&paths.draining(), b"", Mode::Public).inspect_err(|_| _ = forget()) {
         // Only a drain that is killed needs the mark, and an rm may be what makes room.
-        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::StorageFull => {}
+        Err(Error::Io { source, .. }) if files::is_full(&source) => {}
         written => written?,
     }
     let mut told: Option<Instant> = None;
+    let mut pausing = false;
     let mut probe = None;
     let mut quiet = 0;
     let drained = wait::until(&[], patience, || {
         // Nobody there to answer means nobody there to drain.
         let Ok(workers) = stats::workers(&paths.stats()) else {
-            return Ok(stats::silent(&paths.stats()).then_some(()));
+            // Whoever waits for them is answered by those that the emperor starts in their place.
+            let deserted = late == Late::Answered && waiting(&paths.socket()) > 0;
+            return Ok((stats::silent(&paths.stats()) && !deserted).then_some(()));
         };
         let started = workers.iter().filter(|worker| worker.started());
         let may_tell = told.is_none_or(|at: Instant| at.elapsed() > PAUSE_REPLY);
         let left_alone = started.clone().all(Worker::paused) && is_left_alone(&paths.socket(), &mut probe);
-        let waiting = procfs::connections(&paths.socket()).waiting;
+        let waiting = waiting(&paths.socket());
         if left_alone && (late == Late::Held || waiting <= usize::from(probe.as_ref().is_some_and(Probe::waits))) {
             quiet += 1;
             return Ok((quiet > 1).then_some(()));
@@ -68,22 +71,31 @@ pub fn drain(name: BuildName, paths: &SlotPaths, late: Late, patience: Duration)
         if may_tell && (left_alone || !paused && !busy) {
             tell(&paths.fifo(), b"p")?;
             told = Some(Instant::now());
+            pausing = !pausing;
         }
         Ok::<_, Error>(None)
     });
     if let Ok(Some(())) = drained {
         return Ok(());
     }
-    if told.is_some() {
+    if pausing {
         resume(paths)?
     } else {
         _ = forget()?
     }
     drained?;
     let busy: usize = stats::workers(&paths.stats())?.iter().map(|worker| worker.in_request as usize).sum();
-    let left = busy + procfs::connections(&paths.socket()).waiting;
+    let connections = procfs::connections(&paths.socket());
+    let left = busy.max(connections.taken) + connections.waiting;
     let again = if late == Late::Held { "deactivate" } else { "activate" };
-    Err(Trouble::NotDrained { name, left, after: patience, again }.into())
+    Err(Trouble::NotDrained { name, left, after: patience, again, link: paths.ini() }.into())
+}
+
+/// How many connections wait for workers. Where the name of their socket has gone to another one, those that wait there
+/// are not theirs.
+fn waiting(socket: &Path) -> usize {
+    let connections = procfs::connections(socket);
+    if connections.listeners > 1 { 0 } else { connections.waiting }
 }
 
 /// Lets paused workers take requests again.
@@ -98,10 +110,14 @@ pub fn resume(paths: &SlotPaths) -> Result<()> {
 /// Whether nobody holds a connection of a socket, nor takes one that waits there.
 ///
 /// A worker that has just taken one looks paused, for it has not counted it yet. Of a worker's threads the signal wakes
-/// only one: each other one pauses after one more connection, so where none waits an empty one is sent, a probe.
+/// only one: each other one pauses after one more connection, so where none waits an empty one is sent, a probe. Where the
+/// name of the socket has gone to another one, nobody comes any more.
 fn is_left_alone(socket: &Path, probe: &mut Option<Probe>) -> bool {
     let connections = procfs::connections(socket);
-    let mut lacks = connections.listeners > 0 && connections.waiting == 0;
+    if connections.listeners > 1 {
+        return true;
+    }
+    let mut lacks = connections.listeners == 1 && connections.waiting == 0;
     if lacks {
         *probe = Probe::send(socket).ok();
         // Where not even that arrives, the socket has lost its name, and nobody comes any more.

@@ -64,6 +64,8 @@ pub enum Trouble {
         after: Duration,
         /// The command that tries again.
         again: &'static str,
+        /// The link whose removal ends the workers with all that they have.
+        link: PathBuf,
     },
     /// Workers of nginx that a reload has replaced do not end.
     OldWorkers {
@@ -158,7 +160,9 @@ impl Trouble {
             Self::NotStopped { name, .. } => {
                 format!("builds status shows its processes; then builds stop {name} again")
             }
-            Self::NotDrained { name, again, .. } => format!("builds {again} {name}, or raise uwsgi.drain_timeout"),
+            Self::NotDrained { name, again, link, .. } => {
+                format!("builds {again} {name}, or raise uwsgi.drain_timeout; rm {} cuts them", link.display())
+            }
             Self::OldWorkers { .. } => {
                 "try again when they have ended; worker_shutdown_timeout in nginx.conf is the longest that they may take"
                     .into()

@@ -1,5 +1,6 @@
 //! A build's vassal: the sockets that hold its requests.
 
+use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use super::{Trouble, stats};
 use crate::error::Result;
 use crate::model::name::BuildName;
 use crate::site::Site;
-use crate::system::{files, process, signals, wait};
+use crate::system::{files, process, procfs, signals, wait};
 
 /// Makes a build listen; whether it did not before. Appearing to the emperor is the last thing that happens.
 ///
@@ -45,6 +46,16 @@ pub fn start(site: &Site, name: BuildName) -> Result<bool> {
         signals::shielded(|| stop(site, name))?;
     }
     Err(trouble.into())
+}
+
+/// Why the name of a slot's socket does not lead to its vassal; `None` where it does. Nobody is asked: the question would
+/// wait there for workers.
+pub fn severed(socket: &Path) -> Option<String> {
+    match fs::symlink_metadata(socket) {
+        Err(error) => Some(error.to_string()),
+        Ok(_) if procfs::connections(socket).listeners > 1 => Some("the name has gone to another socket".into()),
+        Ok(_) => None,
+    }
 }
 
 /// Stops a build's vassal; whether it had one.

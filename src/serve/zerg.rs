@@ -4,13 +4,13 @@ use std::path::Path;
 
 use super::drain::{self, Late};
 use super::emperor::Emperor;
-use super::{import, stats};
+use super::{import, stats, vassal};
 use crate::error::{Error, Result};
 use crate::model::name::BuildName;
 use crate::model::observed::{Worker, all_ready};
 use crate::model::slot::{Slot, SlotPaths};
 use crate::site::Site;
-use crate::system::{files, process, signals, socket, wait};
+use crate::system::{files, process, signals, wait};
 
 /// The start of a worker that is one too many while none has loaded.
 const DEATHS: u32 = 3;
@@ -56,10 +56,10 @@ pub fn replace(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
     end_replaced(site, name)?;
     let old = Zerg::current(site, name);
     let new = Zerg::new(site, name, old.slot.other());
-    if let Err(error) = socket::reach(&new.paths.socket()) {
+    if let Some(why) = vassal::severed(&new.paths.socket()) {
         return Err(Error::Unmet {
             problem: format!("the workers of build {name} cannot change to their other socket"),
-            cause: format!("{}: {error}", new.paths.socket().display()),
+            cause: format!("{}: {why}", new.paths.socket().display()),
             next: format!("a new vassal makes both anew: make another build live, then builds stop {name}"),
         });
     }
@@ -115,7 +115,8 @@ impl<'a> Zerg<'a> {
             return Ok(workers);
         }
         if may_end {
-            signals::shielded(|| self.remove())?;
+            // Those that were there before may have requests.
+            signals::shielded(|| if fresh { self.remove() } else { self.stop() })?;
         }
         Err(self.failure(end?.is_some(), &log, said_before)?)
     }

@@ -27,5 +27,6 @@ pub fn select(site: &Site, overlay: &Path) -> Result<Selection> {
     if !overlay.is_dir() {
         return Err(Error::Absent { place: site.config.place("site.overlay"), path: overlay.to_owned() });
     }
-    Ok(tree::everything(overlay, &Excludes::default(), &[])?)
+    let never = [site.layout.root().to_owned(), site.file.clone()];
+    Ok(tree::everything(overlay, &Excludes::default(), &never)?)
 }

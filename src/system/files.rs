@@ -175,6 +175,11 @@ pub fn read(path: &Path) -> Result<Option<String>> {
     }
 }
 
+/// Whether an error is that of a disk, or of a share of it, without room.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// Whether something has this name, be it a link that leads nowhere.
 pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()

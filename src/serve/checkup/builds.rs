@@ -5,8 +5,9 @@ use std::fs;
 use super::{Finding, failed, notice, problem};
 use crate::model::name::BuildName;
 use crate::model::observed::State;
+use crate::serve::vassal;
 use crate::site::Site;
-use crate::system::{files, procfs, socket};
+use crate::system::files;
 
 pub(super) fn builds(site: &Site) -> Vec<Finding> {
     let all = match site.builds() {
@@ -57,12 +58,9 @@ pub(super) fn builds(site: &Site) -> Vec<Finding> {
 /// Workers at a socket whose name nobody can connect to, or leads to somebody else's: requests never reach them.
 fn dead_socket(site: &Site, name: BuildName) -> Option<Finding> {
     let socket = site.layout.build(name).slot(site.slot(name)).socket();
-    let reached = socket::reach(&site.layout.build(name).web_socket());
-    if !reached.is_err_and(|error| socket::nobody(&error)) && procfs::connections(&socket).listeners < 2 {
-        return None;
-    }
+    let why = vassal::severed(&socket)?;
     Some(problem(
-        format!("the workers of build {name} sit on a dead socket: {} does not lead to them", socket.display()),
+        format!("the workers of build {name} sit on a dead socket: {}: {why}", socket.display()),
         format!("builds restart {name} gives it new ones at another socket"),
     ))
 }
