@@ -6,6 +6,8 @@ use crate::model::rules;
 use crate::report::Done;
 use crate::serve::{vassal, zerg};
 use crate::steps;
+use crate::steps::conf::Settings;
+use crate::system::signals;
 
 /// Which build.
 #[derive(Debug, Args)]
@@ -22,11 +24,16 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let build = site.observe(name)?;
     rules::running(name, build.state())?;
     site.check_port(name)?;
+    let (settings, slot) = (Settings::read(&site, name)?, site.slot(name));
     if let Some(manifest) = &build.manifest {
         steps::conf::write(&site, manifest)?;
     }
-    vassal::start(&site, name)?;
-    let workers = zerg::replace(&site, name)?;
+    let replaced = vassal::start(&site, name).and_then(|_| zerg::replace(&site, name));
+    if replaced.is_err() && site.slot(name) == slot {
+        // Otherwise the next worker of the old ones that dies would come back with what has just failed.
+        signals::shielded(|| settings.restore())?;
+    }
+    let workers = replaced?;
     let text = format!("build {name} has new workers: {}", zerg::started(&workers));
     Ok(Done::changed(true, text).with("build", name).with("workers", activate::pids(&workers)))
 }

@@ -1,8 +1,13 @@
 //! What uWSGI, nginx and people read of a build.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use super::{Making, Note};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::model::layout::BuildPaths;
 use crate::model::manifest::Manifest;
+use crate::model::name::BuildName;
 use crate::model::{environment, skeletons};
 use crate::serve::conf;
 use crate::site::Site;
@@ -27,7 +32,7 @@ pub fn write(site: &Site, manifest: &Manifest) -> Result<()> {
     files::private_directory(&paths.run(), 0o750)?;
     files::private_directory(&paths.env_dir(), 0o700)?;
     let variables = environment::variables(&site.config, &site.layout, name, &manifest.tag);
-    for entry in std::fs::read_dir(paths.env_dir()).into_iter().flatten().flatten() {
+    for entry in fs::read_dir(paths.env_dir()).into_iter().flatten().flatten() {
         if !entry.file_name().to_str().is_some_and(|key| variables.contains_key(key)) {
             files::remove(&entry.path())?;
         }
@@ -36,4 +41,39 @@ pub fn write(site: &Site, manifest: &Manifest) -> Result<()> {
         files::write_if_changed(&paths.env_dir().join(key), value.as_bytes(), Mode::Private)?;
     }
     Ok(())
+}
+
+/// What workers read when they start, as it was at a moment.
+pub struct Settings {
+    paths: BuildPaths,
+    ini: Vec<u8>,
+    env: Vec<(PathBuf, Vec<u8>)>,
+}
+
+impl Settings {
+    /// Those of now.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn read(site: &Site, name: BuildName) -> Result<Self> {
+        let paths = site.layout.build(name);
+        let read = |path: &Path| fs::read(path).map_err(Error::io("read", path));
+        let variables = fs::read_dir(paths.env_dir()).into_iter().flatten().flatten().map(|entry| entry.path());
+        let env = variables.map(|path| Ok((path.clone(), read(&path)?))).collect::<Result<_>>()?;
+        Ok(Self { ini: read(&paths.build_ini())?, paths, env })
+    }
+
+    /// Writes them back: workers that start from now on, be it in place of dead ones, are like those before.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn restore(&self) -> Result<()> {
+        files::write_if_changed(&self.paths.build_ini(), &self.ini, Mode::Public)?;
+        for entry in fs::read_dir(self.paths.env_dir()).into_iter().flatten().flatten() {
+            if !self.env.iter().any(|(path, _)| *path == entry.path()) {
+                files::remove(&entry.path())?;
+            }
+        }
+        self.env.iter().try_for_each(|(path, value)| files::write_if_changed(path, value, Mode::Private).map(drop))
+    }
 }
