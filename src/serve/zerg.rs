@@ -115,8 +115,8 @@ impl<'a> Zerg<'a> {
             return Ok(workers);
         }
         if may_end {
-            // Those that were there before may have requests.
-            signals::shielded(|| if fresh { self.remove() } else { self.stop() })?;
+            // Those that were there before may have requests, and may be past answering any.
+            signals::shielded(|| if fresh { self.remove() } else { self.stop().or_else(|_| self.remove()) })?;
         }
         Err(self.failure(end?.is_some(), &log, said_before)?)
     }
