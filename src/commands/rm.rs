@@ -38,8 +38,8 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
 /// How long static files outlive their build, for pages that are open in a browser.
 const KEPT: Duration = Duration::from_secs(3600);
 
-/// Stops a build and deletes it, and sets its static files aside. The one rename in the middle makes it vanish as a whole; what a
-/// kill leaves behind it, the next `rm` of this name deletes.
+/// Stops a build and deletes it, and sets its static files aside. The one rename in the middle makes it vanish as a whole;
+/// what a kill leaves behind it, the next `rm` of this name deletes.
 fn remove(site: &Site, name: BuildName) -> Result<()> {
     let (paths, doomed) = (site.layout.build(name), site.layout.doomed(name));
     if site.is_build(name) {

@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::procfs;
+
 /// The state of a socket that listens, in `/proc/net/tcp` and `/proc/net/tcp6`.
 const LISTENS: &str = "0A";
 /// The addresses there that take the port from 127.0.0.1: itself, and any.
@@ -37,8 +39,6 @@ pub fn listeners() -> Vec<Listener> {
     let ports = ports();
     let table = fs::read("/proc/net/unix").unwrap_or_default();
     let sockets: HashMap<u64, PathBuf> = String::from_utf8_lossy(&table).lines().filter_map(parse_unix).collect();
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let listener = |pid| {
         let held = inodes(pid);
         Listener {
@@ -47,7 +47,10 @@ pub fn listeners() -> Vec<Listener> {
             sockets: held.iter().filter_map(|inode| sockets.get(inode).cloned()).collect(),
         }
     };
-    pids.map(listener).filter(|found| !found.ports.is_empty() || !found.sockets.is_empty()).collect()
+    procfs::processes()
+        .map(|process| listener(process.pid))
+        .filter(|found| !found.ports.is_empty() || !found.sockets.is_empty())
+        .collect()
 }
 
 /// The sockets that a process has open.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
+use crate::locks::assert_both_names_serve;
 use crate::site::{Ports, Said, Site, get};
 
 /// Starts all commands before it waits for the first, and checks that each ends well, or is refused in clear words.
@@ -83,12 +84,7 @@ fn fifty_swaps_and_stages_leave_two_ready_builds_with_a_name() {
         "{said:?}"
     );
     assert_eq!(count(&said, 0) + refused.count(), 50, "{said:?}");
-    let (live, stage) = site.names();
-    assert_ne!(live, stage);
-    for (name, (code, body)) in [(live, site.live("/")), (stage, site.staged("/"))] {
-        assert_eq!((code, site.status(&name)["workers"].as_u64()), (200, Some(2)), "{name}: {said:?}");
-        assert!(body.contains(&format!(r#""build": "{name}""#)), "{body}");
-    }
+    assert_both_names_serve(&site, &said);
 }
 
 #[test]

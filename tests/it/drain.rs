@@ -121,14 +121,17 @@ fn with_ports_a_build_stops_after_the_last_request_that_nginx_may_send_it() {
     site.ok(&["stop", "a"]);
 }
 
+/// Stops the zergs' emperor, its master included, or lets it go on.
+fn signal_the_emperor(site: &Site, signal: Signal) {
+    let emperor = processes_of(site).into_iter().filter(|process| process.title.starts_with("it-zergs"));
+    let signalled: Vec<_> = emperor.map(|process| kill(Pid::from_raw(process.pid), signal).unwrap()).collect();
+    assert!(!signalled.is_empty());
+}
+
 #[test]
 fn an_emperor_that_is_too_busy_to_answer_is_not_taken_for_gone() {
     let site = running("");
-    let signal_all = |signal| {
-        let emperor = processes_of(&site).into_iter().filter(|process| process.title.starts_with("it-zergs"));
-        let signalled: Vec<_> = emperor.map(|process| kill(Pid::from_raw(process.pid), signal).unwrap()).collect();
-        assert!(!signalled.is_empty());
-    };
+    let signal_all = |signal| signal_the_emperor(&site, signal);
     signal_all(Signal::SIGSTOP);
     let said = site.run(&["rm", "a"]);
     signal_all(Signal::SIGCONT);
@@ -141,10 +144,7 @@ fn an_emperor_that_is_too_busy_to_answer_is_not_taken_for_gone() {
 #[test]
 fn workers_that_the_emperor_will_end_take_no_more_requests() {
     let site = running("");
-    let signal_all = |signal| {
-        let emperor = processes_of(&site).into_iter().filter(|process| process.title.starts_with("it-zergs"));
-        emperor.for_each(|process| kill(Pid::from_raw(process.pid), signal).unwrap());
-    };
+    let signal_all = |signal| signal_the_emperor(&site, signal);
     let request = slow(&site, "a", 2);
     let mut deactivate = site.command(&["deactivate", "a"]).spawn().unwrap();
     wait_for("the drain", || site.build("a").join("run/zerg.draining").exists());

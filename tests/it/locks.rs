@@ -212,12 +212,7 @@ fn commands_that_contradict_each_other_leave_two_whole_names() {
     let commands = commands.map(|command| command.split(' ').collect());
     let said = at_once(&site, &commands);
     assert!(said.iter().all(|said| [0, 2, 3].contains(&said.code)), "{said:?}");
-    let (live, stage) = site.names();
-    assert_ne!(live, stage);
-    for (name, (code, body)) in [(live, site.live("/")), (stage, site.staged("/"))] {
-        assert_eq!((code, site.status(&name)["workers"].as_u64()), (200, Some(2)), "{name}: {said:?}");
-        assert!(body.contains(&format!(r#""build": "{name}""#)), "{body}");
-    }
+    assert_both_names_serve(&site, &said);
 }
 
 #[test]
@@ -228,4 +223,15 @@ fn of_two_inits_one_makes_the_builds_and_the_other_waits() {
     let said = at_once(&site, &vec![vec!["init"]; 3]);
     assert!(said.iter().all(|said| said.code == 0), "{said:?}");
     assert_eq!(site.names(), ("a".into(), "b".into()));
+}
+
+/// Live and stage are two builds, and each answers under its name with all of its workers.
+#[track_caller]
+pub fn assert_both_names_serve(site: &Site, said: &[Said]) {
+    let (live, stage) = site.names();
+    assert_ne!(live, stage);
+    for (name, (code, body)) in [(live, site.live("/")), (stage, site.staged("/"))] {
+        assert_eq!((code, site.status(&name)["workers"].as_u64()), (200, Some(2)), "{name}: {said:?}");
+        assert!(body.contains(&format!(r#""build": "{name}""#)), "{body}");
+    }
 }
