@@ -1,11 +1,11 @@
 //! One site: its configuration, its places, and what is there at the moment.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, LinkFault, Result};
@@ -42,7 +42,7 @@ pub struct Site {
     pub fingerprint: u64,
     /// How long this command may still wait for locks that others hold. All its waits count together: who waits for
     /// a role's build may find the role moved, and then waits for the next one.
-    patience: Cell<Duration>,
+    patience: Mutex<Duration>,
 }
 
 impl Site {
@@ -346,17 +346,27 @@ impl Site {
     pub fn lock_build(&self, name: BuildName) -> Result<Lock> {
         let what = format!("build {name}");
         let lock = self.lock(&format!("build-{name}.lock"), &what)?;
-        lock::end_orphans(&self.layout.create_log(name), &what)?;
+        for log in self.create_logs(name) {
+            lock::end_orphans(&log, &what)?;
+        }
         let paths = self.layout.build(name);
         files::sweep(&[paths.dir().to_owned(), paths.assets(), paths.run(), paths.env_dir()]);
         Ok(lock)
     }
 
+    /// What the programs of a build's creates have written.
+    fn create_logs(&self, name: BuildName) -> Vec<PathBuf> {
+        let start = format!("{name}.create-");
+        let logs = fs::read_dir(self.layout.logs()).into_iter().flatten().flatten();
+        logs.filter(|log| log.file_name().to_string_lossy().starts_with(&start)).map(|log| log.path()).collect()
+    }
+
     /// Takes a lock, waiting for what is left of this command's patience.
     fn lock(&self, file: &str, what: &str) -> Result<Lock> {
         let began = Instant::now();
-        let taken = lock::take(&self.layout.run().join(file), what, self.patience.get());
-        self.patience.set(self.patience.get().saturating_sub(began.elapsed()));
+        let mut patience = self.patience.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = lock::take(&self.layout.run().join(file), what, *patience);
+        *patience = patience.saturating_sub(began.elapsed());
         taken
     }
 }

@@ -85,7 +85,7 @@ fn run_commands(site: &Site, name: BuildName) -> Result<()> {
     let tag = site.manifest(name)?.map_or_else(Tag::untagged, |manifest| manifest.tag);
     for command in &site.config.init.commands {
         tracing::info!("init     {}", command.as_slice().join(" "));
-        in_build(site, name, &tag, command.as_slice()).logged(&site.layout.create_log(name))?;
+        in_build(site, name, &tag, command.as_slice()).logged(&site.layout.create_log(name, "init"))?;
     }
     Ok(())
 }

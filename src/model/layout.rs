@@ -135,9 +135,9 @@ impl Layout {
         self.root.join("logs")
     }
 
-    /// The output of the commands that a create ran.
-    pub fn create_log(&self, name: BuildName) -> PathBuf {
-        self.logs().join(format!("{name}.create.log"))
+    /// The output of the programs that a step of a create ran.
+    pub fn create_log(&self, name: BuildName, step: &str) -> PathBuf {
+        self.logs().join(format!("{name}.create-{step}.log"))
     }
 
     /// The output of the commands that fetch packages.

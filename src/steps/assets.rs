@@ -1,18 +1,19 @@
 //! The commands that make static files: collectstatic and others.
 
-use super::{Making, Note, in_build};
+use std::path::Path;
+
+use super::{Making, Note};
 use crate::error::Result;
 use crate::system::{files, tree};
 
-pub fn run(making: &mut Making) -> Result<Note> {
+pub fn run(making: &Making, log: &Path) -> Result<Note> {
     // Nobody sees them yet, and files of an earlier try or of a removed build of this name are not this build's.
-    let statics = making.site.layout.static_of(making.manifest.name);
+    let statics = making.site.layout.static_of(making.name);
     tree::remove_all(&statics)?;
     files::directory(&statics)?;
     let commands = commands(making);
     for command in &commands {
-        let (name, tag) = (making.manifest.name, &making.manifest.tag);
-        in_build(making.site, name, tag, command).logged(&making.log)?;
+        making.command(command).logged(log)?;
     }
     Ok(commands.first().map(|first| match commands.len() {
         1 => first.join(" "),

@@ -13,9 +13,10 @@ use crate::serve::conf;
 use crate::site::Site;
 use crate::system::files::{self, Mode};
 
-pub fn run(making: &mut Making) -> Result<Note> {
-    write(making.site, &making.manifest)?;
-    files::write(&making.paths.tag(), format!("{}\n", making.manifest.tag).as_bytes(), Mode::Public)?;
+pub fn run(making: &Making, _: &Path) -> Result<Note> {
+    let manifest = making.manifest().clone();
+    write(making.site, &manifest)?;
+    files::write(&making.paths.tag(), format!("{}\n", manifest.tag).as_bytes(), Mode::Public)?;
     Ok(None)
 }
 

@@ -6,8 +6,8 @@ use super::{Making, Note};
 use crate::error::Result;
 use crate::system::files;
 
-pub fn run(making: &mut Making) -> Result<Note> {
-    let (layout, name) = (&making.site.layout, making.manifest.name);
+pub fn run(making: &Making, _: &Path) -> Result<Note> {
+    let (layout, name) = (&making.site.layout, making.name);
     for directory in [layout.static_of(name), layout.media(), making.paths.assets()] {
         files::directory(&directory)?;
     }

@@ -1,7 +1,8 @@
-//! The steps of a create, in the order in which they run.
+//! The steps of a create, and what each of them waits for.
 
 mod assets;
 pub mod conf;
+mod graph;
 mod links;
 pub mod node;
 mod overlay;
@@ -11,6 +12,9 @@ mod stamp;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
@@ -24,18 +28,20 @@ use crate::site::Site;
 use crate::system::process::Run;
 use crate::system::tree::Selection;
 use crate::system::{files, tree};
+use graph::Node;
 
-/// A build that is being made.
+/// A build that is being made, by several steps at the same time.
 pub struct Making<'a> {
     site: &'a Site,
+    name: BuildName,
     paths: BuildPaths,
-    /// Where the output of the steps' commands goes.
-    log: PathBuf,
-    manifest: Manifest,
+    manifest: Mutex<Manifest>,
     /// Whether the tag was given, and so is not git's to say.
     tagged: bool,
-    /// Whether the files differ from those that the recorded steps worked on.
-    changed: bool,
+    /// What an interrupted create has finished.
+    before: Vec<StepRecord>,
+    /// Whether the files differ from those that the steps of an interrupted create worked on.
+    changed: AtomicBool,
 }
 
 /// What an operator asks of a create.
@@ -50,35 +56,50 @@ pub struct Wish {
 /// What a step did, for the line that an operator reads. `None` where there was nothing to do.
 type Note = Option<String>;
 
-struct Step {
-    name: &'static str,
-    /// Whether a continued create runs it again, because its source may have changed since.
+/// A step's work, which has a log for what its programs say.
+struct Work {
+    /// Whether a continued create does it again, because what it reads may have changed since.
     always: bool,
-    work: fn(&mut Making) -> Result<Note>,
+    act: fn(&Making, log: &Path) -> Result<Note>,
 }
 
-const STEPS: [Step; 8] = [
-    Step { name: "source", always: true, work: source::run },
-    Step { name: "overlay", always: true, work: overlay::run },
-    Step { name: "stamp", always: false, work: stamp::run },
-    Step { name: "python", always: false, work: python::run },
-    Step { name: "node", always: false, work: node::run },
-    Step { name: "links", always: true, work: links::run },
-    Step { name: "assets", always: false, work: assets::run },
-    Step { name: "conf", always: true, work: conf::run },
+/// The graph: every step, what must be done before it, and its work.
+const STEPS: [Node<Work>; 8] = [
+    again("source", &[], source::run),
+    again("overlay", &["source"], overlay::run),
+    once("stamp", &["overlay"], stamp::run),
+    once("python", &["stamp"], python::run),
+    once("node", &["stamp"], node::run),
+    again("links", &["stamp"], links::run),
+    again("conf", &["stamp"], conf::run),
+    once("assets", &["python", "node", "links"], assets::run),
 ];
+
+const fn again(
+    name: &'static str,
+    after: &'static [&'static str],
+    act: fn(&Making, &Path) -> Result<Note>,
+) -> Node<Work> {
+    Node { name, after, work: Work { always: true, act } }
+}
+
+const fn once(
+    name: &'static str,
+    after: &'static [&'static str],
+    act: fn(&Making, &Path) -> Result<Note>,
+) -> Node<Work> {
+    Node { name, after, work: Work { always: false, act } }
+}
 
 /// Makes a build, or continues making it, until it listens.
 ///
 /// # Errors
 /// A step failed. The build stays incomplete; neither the emperor nor nginx sees it.
 pub fn make(site: &Site, name: BuildName, wish: &Wish) -> Result<Manifest> {
-    let mut making = Making::begin(site, name, wish)?;
-    for step in &STEPS {
-        making.take(step).map_err(|source| Error::Step { step: step.name, name, source: Box::new(source) })?;
-    }
-    let in_last = |source| Error::Step { step: LISTEN, name, source: Box::new(source) };
-    listen(site, making.finish().map_err(in_last)?).map_err(in_last)
+    let making = Making::begin(site, name, wish)?;
+    let failed = |step| move |source| Error::Step { step, name, source: Box::new(source) };
+    graph::run(&STEPS, |node| making.take(node).map_err(failed(node.name))).inspect_err(|_| making.keep())?;
+    listen(site, making.finish().map_err(failed(LISTEN))?).map_err(failed(LISTEN))
 }
 
 impl<'a> Making<'a> {
@@ -92,14 +113,14 @@ impl<'a> Making<'a> {
         };
         let mut manifest = Manifest::begin(name, files::now(), origin);
         manifest.inputs = site.fingerprint;
-        let mut changed = true;
+        let mut before = Vec::new();
         match site.manifest(name)? {
             // What one commit left is no ground for another.
             Some(old) if old.source.reference.is_some() || wish.reference.is_some() => tree::remove_all(paths.dir())?,
             Some(old) => {
-                changed = old.inputs != manifest.inputs || wish.tag.as_ref().is_some_and(|tag| *tag != old.tag);
-                let steps = if changed { Vec::new() } else { old.steps };
-                manifest = Manifest { source: manifest.source, inputs: manifest.inputs, steps, ..old };
+                let same = old.inputs == manifest.inputs && wish.tag.as_ref().is_none_or(|tag| *tag == old.tag);
+                before = if same { old.steps } else { Vec::new() };
+                manifest = Manifest { source: manifest.source, inputs: manifest.inputs, steps: Vec::new(), ..old };
             }
             None => {}
         }
@@ -109,61 +130,78 @@ impl<'a> Making<'a> {
         files::directory(paths.dir())?;
         files::private_directory(&site.layout.logs(), 0o750)?;
         files::private_directory(&paths.run(), 0o750)?;
+        // Without a record of what was finished: it must not outlive the files, which steps change from here on.
         site.write_manifest(&manifest)?;
-        Ok(Self { site, log: site.layout.create_log(name), paths, manifest, tagged: wish.tag.is_some(), changed })
+        let (tagged, changed) = (wish.tag.is_some(), AtomicBool::new(before.is_empty()));
+        Ok(Self { site, name, paths, manifest: Mutex::new(manifest), tagged, before, changed })
     }
 
-    fn take(&mut self, step: &Step) -> Result<()> {
-        let done = self.manifest.steps.iter().any(|record| record.name == step.name);
-        if done && !step.always && !self.changed {
-            tracing::info!("{:<8} done before", step.name);
+    /// The manifest, for as long as nobody else may have it.
+    fn manifest(&self) -> MutexGuard<'_, Manifest> {
+        self.manifest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that steps of an interrupted create have worked on other files.
+    fn alter(&self, changed: bool) {
+        self.changed.fetch_or(changed, Ordering::SeqCst);
+    }
+
+    fn take(&self, node: &Node<Work>) -> Result<()> {
+        let before = self.before.iter().find(|record| record.name == node.name);
+        if let Some(record) = before.filter(|_| !node.work.always && !self.changed.load(Ordering::SeqCst)) {
+            tracing::info!("{:<8} done before", node.name);
+            self.manifest().steps.push(record.clone());
             return Ok(());
         }
         let began = Instant::now();
-        let later = self.forget_from(step)?;
-        let note = (step.work)(self)?;
+        let note = (node.work.act)(self, &self.site.layout.create_log(self.name, node.name))?;
         let seconds = began.elapsed().as_secs_f64();
-        self.manifest.steps.push(StepRecord { name: step.name.into(), seconds });
-        if !self.changed {
-            self.manifest.steps.extend(later);
-        }
-        self.site.write_manifest(&self.manifest)?;
+        self.manifest().steps.push(StepRecord { name: node.name.into(), seconds });
         if let Some(note) = note {
-            tracing::info!("{:<8} {note} ({seconds:.2} s)", step.name);
+            tracing::info!("{:<8} {note} ({seconds:.2} s)", node.name);
         }
         Ok(())
     }
 
-    /// Takes the records of a step and of all after it out of the manifest, and returns those after it. Only the end of
-    /// the step tells whether they still hold, so a kill or a failure on the way must not leave them there.
-    fn forget_from(&mut self, step: &Step) -> Result<Vec<StepRecord>> {
-        let earlier: Vec<&str> = STEPS.iter().map(|step| step.name).take_while(|&name| name != step.name).collect();
-        let records = std::mem::take(&mut self.manifest.steps).into_iter();
-        let (earlier, rest): (Vec<_>, Vec<_>) = records.partition(|record| earlier.contains(&record.name.as_str()));
-        self.manifest.steps = earlier;
-        if !rest.is_empty() {
-            self.site.write_manifest(&self.manifest)?;
+    /// Writes down what was finished, for the next create of this build. A power cut must not leave a record without the
+    /// files; where either cannot be written, that create does all again.
+    fn keep(&self) {
+        let kept = files::sync_all(self.paths.dir()).and_then(|()| {
+            files::sync_all(&self.site.layout.static_of(self.name)).ok();
+            self.site.write_manifest(&self.manifest())
+        });
+        if let Err(error) = kept {
+            tracing::debug!("not kept: {}: {}", error.what(), error.cause());
         }
-        Ok(rest.into_iter().filter(|record| record.name != step.name).collect())
     }
 
     /// Declares the build complete.
-    fn finish(mut self) -> Result<Manifest> {
-        let name = self.manifest.name;
-        self.manifest.bytes = fs_extra::dir::get_size(self.paths.dir()).ok();
-        self.manifest.static_bytes = fs_extra::dir::get_size(self.site.layout.static_of(name)).ok();
+    fn finish(self) -> Result<Manifest> {
+        let mut manifest = self.manifest.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let statics = self.site.layout.static_of(self.name);
         // Complete must mean complete after a power cut, too. Static files may lie on another file system.
-        files::sync_all(self.paths.dir())?;
-        files::sync_all(&self.site.layout.static_of(name))?;
-        self.manifest.state = Progress::Complete;
-        self.manifest.finished = Some(files::now());
-        self.site.write_manifest(&self.manifest)?;
-        Ok(self.manifest)
+        let synced = thread::scope(|scope| {
+            let synced = scope.spawn(|| files::sync_all(self.paths.dir()).and_then(|()| files::sync_all(&statics)));
+            manifest.bytes = fs_extra::dir::get_size(self.paths.dir()).ok();
+            manifest.static_bytes = fs_extra::dir::get_size(&statics).ok();
+            synced.join()
+        });
+        synced.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        manifest.state = Progress::Complete;
+        manifest.finished = Some(files::now());
+        self.site.write_manifest(&manifest)?;
+        Ok(manifest)
     }
 
     /// Runs a program of the host in the build's directory, without the build's environment.
-    fn tool(&self, run: Run) -> Result<()> {
-        Ok(limited(self.site, run).directory(self.paths.dir()).logged(&self.log)?)
+    fn tool(&self, run: Run, log: &Path) -> Result<()> {
+        Ok(limited(self.site, run).directory(self.paths.dir()).logged(log)?)
+    }
+
+    /// A command in the build's environment.
+    fn command(&self, argv: &[String]) -> Run {
+        let tag = self.manifest().tag.clone();
+        in_build(self.site, self.name, &tag, argv)
     }
 }
 

@@ -1,10 +1,12 @@
 //! npm packages, from the local store alone.
 
+use std::path::Path;
+
 use super::{Making, Note};
 use crate::error::Result;
 use crate::system::process::Run;
 
-pub fn run(making: &mut Making) -> Result<Note> {
+pub fn run(making: &Making, log: &Path) -> Result<Note> {
     let directory = making.paths.dir().join(&making.site.config.node.package_dir);
     if !directory.join("package.json").is_file() {
         return Ok(None);
@@ -16,7 +18,7 @@ pub fn run(making: &mut Making) -> Result<Note> {
         .arg("--cache")
         .arg(making.site.layout.npm_store())
         .hint("builds wheels fetches what the npm store lacks");
-    making.tool(install)?;
+    making.tool(install, log)?;
     Ok(Some(format!("npm {verb}")))
 }
 

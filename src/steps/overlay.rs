@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::site::Site;
 use crate::system::tree::{self, Excludes, Selection};
 
-pub fn run(making: &mut Making) -> Result<Note> {
+pub fn run(making: &Making, _: &Path) -> Result<Note> {
     let Some(overlay) = &making.site.config.site.overlay else {
         return Ok(None);
     };
@@ -15,7 +15,7 @@ pub fn run(making: &mut Making) -> Result<Note> {
     refuse_own_names(&selection, "overlay")?;
     let copied = tree::copy(overlay, &selection, making.paths.dir(), &mut |_| {})?;
     refuse_ways_out(making)?;
-    making.changed |= copied.changed > 0;
+    making.alter(copied.changed > 0);
     Ok(Some(format!("{} files", copied.files)))
 }
 

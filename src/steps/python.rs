@@ -1,7 +1,7 @@
 //! The virtual environment and the packages of the requirement files, from the wheelhouse alone.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Making, Note};
 use crate::error::{Error, Result};
@@ -14,19 +14,19 @@ use crate::system::tree;
 const MAKE: &str = "import sys, venv; venv.EnvBuilder(symlinks=True).create(sys.argv[1])";
 const VERSION: &str = "import platform; print(platform.python_version())";
 
-pub fn run(making: &mut Making) -> Result<Note> {
+pub fn run(making: &Making, log: &Path) -> Result<Note> {
     clear(making)?;
     let interpreter = &making.site.config.python.interpreter;
-    making.tool(Run::new(interpreter).args(["-c", MAKE]).arg(making.paths.dir()))?;
+    making.tool(Run::new(interpreter).args(["-c", MAKE]).arg(making.paths.dir()), log)?;
     let version = Run::new(making.paths.python()).args(["-c", VERSION]).output()?;
     let version = String::from_utf8_lossy(&version).trim().to_owned();
-    making.manifest.python = Some(version.clone());
+    making.manifest().python = Some(version.clone());
 
     let requirements = requirements(making)?;
     if requirements.is_empty() {
         return Ok(Some(format!("Python {version}, no requirements")));
     }
-    install(making, &requirements)?;
+    install(making, &requirements, log)?;
     Ok(Some(format!("Python {version}, {} packages", installed(making))))
 }
 
@@ -57,7 +57,7 @@ fn requirements(making: &Making) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn install(making: &Making, requirements: &[PathBuf]) -> Result<()> {
+fn install(making: &Making, requirements: &[PathBuf], log: &Path) -> Result<()> {
     let layout = &making.site.layout;
     let bin = layout.tools().join("bin");
     if !bin.join("python").exists() || !layout.wheelhouse().is_dir() {
@@ -85,7 +85,7 @@ fn install(making: &Making, requirements: &[PathBuf]) -> Result<()> {
         .args(["--no-index", "--find-links"])
         .arg(layout.wheelhouse())
         .hint("builds wheels fetches what the wheelhouse lacks");
-    making.tool(requirements.iter().fold(install, |install, file| install.arg("-r").arg(file)))
+    making.tool(requirements.iter().fold(install, |install, file| install.arg("-r").arg(file)), log)
 }
 
 /// How many distributions the virtual environment holds.

@@ -12,9 +12,10 @@ use crate::system::files::{self, Mode};
 use crate::system::git;
 use crate::system::tree::{self, Excludes, Selection};
 
-pub fn run(making: &mut Making) -> Result<Note> {
+pub fn run(making: &Making, _: &Path) -> Result<Note> {
     let source = directory(making.site)?;
-    let note = match making.manifest.source.reference.clone() {
+    let reference = making.manifest().source.reference.clone();
+    let note = match reference {
         Some(reference) => commit(making, source, &reference)?,
         None => as_it_is(making, source)?,
     };
@@ -22,7 +23,8 @@ pub fn run(making: &mut Making) -> Result<Note> {
     // nginx must be able to pass through, however closed the source is.
     fs::set_permissions(making.paths.dir(), Permissions::from_mode(0o755))
         .map_err(Error::io("open to nginx", making.paths.dir()))?;
-    making.manifest.module = Some(module(making)?);
+    let module = module(making)?;
+    making.manifest().module = Some(module);
     Ok(Some(note))
 }
 
@@ -44,7 +46,7 @@ fn before(making: &Making) -> Option<Selection> {
 }
 
 /// The files of one commit, straight from the object store, into a directory that [`Making::begin`] has emptied.
-fn commit(making: &mut Making, source: &Path, reference: &str) -> Result<String> {
+fn commit(making: &Making, source: &Path, reference: &str) -> Result<String> {
     if !git::work_tree(source)? {
         return Err(Error::Unmet {
             problem: format!("--ref {reference} cannot be taken"),
@@ -62,29 +64,29 @@ fn commit(making: &mut Making, source: &Path, reference: &str) -> Result<String>
         files::remove(&making.paths.dir().join(own))?;
     }
     let note = format!("{} files of {}", exported.len(), &commit[..12.min(commit.len())]);
-    making.manifest.source.commit = Some(commit);
-    making.changed = true;
+    making.manifest().source.commit = Some(commit);
+    making.alter(true);
     Ok(note)
 }
 
 /// The files as they are on the disk.
-fn as_it_is(making: &mut Making, source: &Path) -> Result<String> {
+fn as_it_is(making: &Making, source: &Path) -> Result<String> {
     let tracked = git::work_tree(source)?;
     if tracked {
-        making.manifest.source.commit = git::commit(source, None).ok();
+        making.manifest().source.commit = git::commit(source, None).ok();
         describe(making, source, None);
     }
     let selection = select(making.site, source)?;
     refuse_own_names(&selection, "source")?;
     if let Some(before) = before(making) {
-        making.changed |= tree::remove_gone(making.paths.dir(), &before, &selection)? > 0;
+        making.alter(tree::remove_gone(making.paths.dir(), &before, &selection)? > 0);
     }
     files::write(&making.paths.source_list(), &selection.to_bytes(), Mode::Public)?;
     let copied = tree::copy(source, &selection, making.paths.dir(), &mut |_| {})?;
     for skipped in &copied.skipped {
         tracing::warn!("not copied, as it is a socket or device: {}", skipped.display());
     }
-    making.changed |= copied.changed > 0;
+    making.alter(copied.changed > 0);
     let kind = if tracked { " that git tracks" } else { "" };
     Ok(format!("{} files{kind}", copied.files))
 }
@@ -118,12 +120,13 @@ pub fn files_of(site: &Site) -> Result<Vec<(PathBuf, Selection)>> {
 }
 
 /// Takes git's description as the tag where the operator gave none.
-fn describe(making: &mut Making, source: &Path, commit: Option<&str>) {
+fn describe(making: &Making, source: &Path, commit: Option<&str>) {
     let described = git::describe(source, commit).ok().and_then(|text| Tag::from_description(&text));
     if let Some(tag) = described.filter(|_| !making.tagged) {
         // The tag is in the environment of the steps' commands.
-        making.changed |= making.manifest.tag != tag;
-        making.manifest.tag = tag;
+        let mut manifest = making.manifest();
+        making.alter(manifest.tag != tag);
+        manifest.tag = tag;
     }
 }
 

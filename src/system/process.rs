@@ -19,8 +19,9 @@ use nix::unistd::Pid;
 
 pub use failure::{CommandError, Outcome};
 
+use super::children::{self, Child};
 use super::signals::{self, Interrupted};
-use super::{children, wait};
+use super::wait;
 
 /// How much of a failed program's output is shown, in lines and in bytes.
 const TAIL: (usize, u64) = (30, 8 << 10);
@@ -202,6 +203,7 @@ impl Run {
         signals::check().map_err(|Interrupted(signal)| Outcome::Interrupted(signal))?;
         children::adopt(true);
         let child = command.spawn().map_err(Outcome::NotStarted)?;
+        let started = Child::new(child.id());
         let (sender, receiver) = channel();
         std::thread::spawn(move || sender.send(child.wait_with_output()));
         let outcome = match wait::message(&receiver, self.patience) {
@@ -214,7 +216,7 @@ impl Run {
             Ok(Err(_)) => Outcome::TimedOut(self.patience),
             Err(Interrupted(signal)) => Outcome::Interrupted(signal),
         };
-        children::end();
+        started.end();
         Err(outcome)
     }
 

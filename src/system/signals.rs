@@ -13,7 +13,9 @@ const ASKING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
 static NOTED: AtomicUsize = AtomicUsize::new(0);
 static IMPATIENT: AtomicBool = AtomicBool::new(false);
-static SHIELDED: AtomicBool = AtomicBool::new(false);
+/// How many threads clean up.
+static SHIELDED: AtomicUsize = AtomicUsize::new(0);
+static ABANDONED: AtomicBool = AtomicBool::new(false);
 
 /// What ends a wait before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,19 +49,29 @@ pub fn noted() -> Option<Signal> {
 /// Whether to go on.
 ///
 /// # Errors
-/// Somebody wants this process to end, and it is not about to clean up.
+/// Somebody wants this process to end, or what its threads do together has failed; and it is not about to clean up.
 pub fn check() -> Result<(), Interrupted> {
-    match noted() {
-        Some(signal) if !SHIELDED.load(Ordering::SeqCst) => Err(Interrupted(signal)),
+    match noted().or_else(|| abandoned().then_some(Signal::SIGTERM)) {
+        Some(signal) if SHIELDED.load(Ordering::SeqCst) == 0 => Err(Interrupted(signal)),
         _ => Ok(()),
     }
 }
 
+/// Has all threads stop as a signal would, or lets new ones begin.
+pub fn abandon(all: bool) {
+    ABANDONED.store(all, Ordering::SeqCst);
+}
+
+/// Whether all threads are to stop.
+pub fn abandoned() -> bool {
+    ABANDONED.load(Ordering::SeqCst)
+}
+
 /// Does something to its end, such as taking a change back, though a signal has come.
 pub fn shielded<T>(work: impl FnOnce() -> T) -> T {
-    let before = SHIELDED.swap(true, Ordering::SeqCst);
+    SHIELDED.fetch_add(1, Ordering::SeqCst);
     let done = work();
-    SHIELDED.store(before, Ordering::SeqCst);
+    SHIELDED.fetch_sub(1, Ordering::SeqCst);
     done
 }
 

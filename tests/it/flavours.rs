@@ -19,7 +19,7 @@ const MIGRATE: &str = "\n[init]\ncommands = [[\"python\", \"manage.py\", \"migra
 fn a_django_site_works_with_both_uwsgis_and_both_installers() {
     let site = Site::ready("demo", MIGRATE);
     let old_page = works(&site, "a");
-    assert!(site.read("deploy/logs/a.create.log").contains("Using Python"), "installed by uv");
+    assert!(site.read("deploy/logs/a.create-python.log").contains("Using Python"), "installed by uv");
 
     site.ok(&["swap-live"]);
     works(&site, "b");
@@ -32,7 +32,7 @@ fn a_django_site_works_with_both_uwsgis_and_both_installers() {
     site.write("requirements.txt", "Django>=5.2,<5.3\npyuwsgi\n");
     site.configure(&format!("\n[python]\ninstaller = \"pip\"{MIGRATE}"));
     site.ok(&["create", "c"]);
-    assert!(site.read("deploy/logs/c.create.log").contains("Successfully installed"), "installed by pip");
+    assert!(site.read("deploy/logs/c.create-python.log").contains("Successfully installed"), "installed by pip");
     site.ok(&["stage", "c"]);
     let (hosts, own) = (whoami(site.live_port()), whoami(site.stage_port()));
     assert_eq!([&hosts["build"], &own["build"]], ["b", "c"]);

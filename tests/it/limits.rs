@@ -15,7 +15,7 @@ fn a_step_that_never_ends_is_ended_with_all_that_it_started() {
     let said = site.fails(1, &["create", "a"]);
     assert!(said.contains("create a stopped at step assets\n  why: sh -c echo begun; "), "{said}");
     assert!(said.contains("did not end within 5 s: begun\n"), "{said}");
-    assert!(said.contains("find out what it waited for") && said.contains("logs/a.create.log"), "{said}");
+    assert!(said.contains("find out what it waited for") && said.contains("logs/a.create-assets.log"), "{said}");
     assert!(said.contains("site.step_timeout in builds.toml lets it take longer"), "{said}");
     let left: Vec<_> = processes_of(&site).into_iter().filter(|process| process.title.contains("sleep 87")).collect();
     assert!(left.is_empty(), "{left:?}");

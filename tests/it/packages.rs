@@ -86,7 +86,7 @@ fn what_the_wheelhouse_lacks_is_named() {
         let said = site.fails(1, &["create", build]);
         assert!(said.contains("no-such-package-of-ours==7.1"), "{installer}: {said}");
         assert!(said.contains("next: builds wheels fetches what the wheelhouse lacks"), "{installer}: {said}");
-        assert!(said.contains(&format!("logs/{build}.create.log")), "{installer}: {said}");
+        assert!(said.contains(&format!("logs/{build}.create-python.log")), "{installer}: {said}");
     }
     fs::remove_file(site.root().join("deps/wheelhouse")).unwrap();
     let said = site.fails(1, &["create", "c"]);
@@ -118,7 +118,7 @@ fn a_create_reaches_no_network() {
         assert_eq!(shop, format!("7 {}/shop/__init__.py", site.build(build).display()), "{installer}");
         python(&site, build, "import asgiref");
         assert!(site.build(build).join("node_modules/modern-normalize").exists());
-        let log = site.read(&format!("deploy/logs/{build}.create.log"));
+        let log = site.read(&format!("deploy/logs/{build}.create-python.log"));
         assert!(!log.to_lowercase().contains("retrying"), "{installer} asked a network first: {log}");
     }
     let devices = site.ok(&["run", "a", "--", "sh", "-c", "tail -n +3 /proc/net/dev | cut -d: -f1"]);

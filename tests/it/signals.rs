@@ -72,8 +72,9 @@ fn an_interrupted_create_ends_with_all_that_it_started_and_goes_on_later() {
     let assets = format!("\n[assets]\ncommands = [[\"sh\", \"-c\", \"{FAMILY}\"]]\n");
     let site = Site::up("plain", &assets);
     let started = site.root().join("started");
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+    for (tries, signal) in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().enumerate() {
         let said = interrupt(&site, &["create", "a"], signal, || started.exists());
+        assert_eq!(said.contains("python   done before"), tries > 0, "{said}");
         assert!(said.contains("create a stopped at step assets") && said.contains("was ended"), "{said}");
         assert!(said.contains("next: builds create a continues, or builds rm a removes it"), "{said}");
         assert_eq!(site.status("a")["state"], "incomplete");

@@ -153,7 +153,11 @@ fn remove(site: &Site, build: &str) {
     drop(fs::remove_dir_all(site.root().join("assets/static").join(build)));
     drop(fs::remove_dir_all(site.root().join("assets/removed")));
     // A create that finds one looks who writes to it, and so makes other calls.
-    drop(fs::remove_file(site.root().join(format!("logs/{build}.create.log"))));
+    for log in fs::read_dir(site.root().join("logs")).into_iter().flatten().flatten() {
+        if log.file_name().to_string_lossy().starts_with(&format!("{build}.create-")) {
+            drop(fs::remove_file(log.path()));
+        }
+    }
 }
 
 /// Ends all of a build as no command would: at once, requests or not.
