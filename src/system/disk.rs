@@ -1,6 +1,6 @@
 //! What a file system has left, and what it can do.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -8,6 +8,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use nix::sys::statvfs::statvfs;
+use rustix::fs::ioctl_ficlone;
 
 use super::files;
 
@@ -50,4 +51,40 @@ pub fn exchanges(directory: &Path) -> io::Result<bool> {
         fs::remove_file(link).ok();
     }
     answer
+}
+
+/// Whether two files in a directory can share blocks on the disk. Two hidden ones are made for it, and removed.
+///
+/// # Errors
+/// No file can be written there.
+#[cfg_attr(not(test), allow(dead_code, reason = "for the store of packages"))]
+pub fn shares_blocks(directory: &Path) -> io::Result<bool> {
+    let pair = ["one", "other"].map(|name| files::beside(&directory.join(name)));
+    let [one, other] = &pair;
+    let answer = fs::write(one, [1; 4096]).and_then(|()| {
+        let (one, other) = (File::open(one)?, File::create(other)?);
+        // Whatever the kernel has against it here, it will have later.
+        Ok(ioctl_ficlone(other, one).is_ok())
+    });
+    for file in &pair {
+        fs::remove_file(file).ok();
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tree::scratch::Scratch;
+    use super::*;
+
+    #[test]
+    fn a_file_system_is_asked_without_a_trace() {
+        let place = Scratch::new();
+        assert!(exchanges(&place).unwrap());
+        // No tmpfs shares blocks, and where there is no file to be made there is no answer.
+        assert!(!shares_blocks(Path::new("/dev/shm")).unwrap());
+        assert!(shares_blocks(Path::new("/proc")).is_err());
+        shares_blocks(&place).unwrap();
+        assert_eq!(fs::read_dir(&*place).unwrap().count(), 0);
+    }
 }
