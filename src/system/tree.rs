@@ -1,9 +1,18 @@
-//! Copies a source tree into a build as `rsync -a` keeps it, and never leaves half a file under a final name.
+//! Copies a source tree into a build as `rsync -a` keeps it, and never leaves half a file under a final name; clones
+//! finished trees, whose files builds may share.
 
 mod attributes;
+#[cfg_attr(not(test), allow(dead_code, reason = "for the store of packages"))]
+mod clone;
 mod copy;
+#[cfg_attr(not(test), allow(dead_code, reason = "for the store of packages"))]
+mod crew;
+#[cfg_attr(not(test), allow(dead_code, reason = "for the store of packages"))]
+mod directory;
 mod excludes;
 mod remove;
+#[cfg_attr(not(test), allow(dead_code, reason = "for the store of packages"))]
+mod seal;
 mod selection;
 
 #[cfg(test)]
@@ -16,9 +25,13 @@ use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
 pub(super) use attributes::set_mtime;
+#[cfg_attr(not(test), allow(unused_imports, reason = "for the store of packages"))]
+pub use clone::{Cloned, Sharing, clone};
 pub use copy::copy;
 pub use excludes::Excludes;
 pub use remove::{remove_all, remove_gone};
+#[cfg_attr(not(test), allow(unused_imports, reason = "for the store of packages"))]
+pub use seal::seal;
 pub use selection::{Selection, everything, listed};
 
 /// A step on one path that failed. The reason is its [`source`](Error::source).

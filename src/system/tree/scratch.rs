@@ -20,7 +20,11 @@ pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
     pub(crate) fn new() -> Self {
-        Self(mkdtemp(&env::temp_dir().join("builds-test-XXXXXX")).unwrap())
+        Self::below(&env::temp_dir())
+    }
+
+    pub(crate) fn below(place: &Path) -> Self {
+        Self(mkdtemp(&place.join("builds-test-XXXXXX")).unwrap())
     }
 
     /// Writes a file, making the directories above it, and returns its path.

@@ -1,6 +1,9 @@
 mod again;
+mod clone;
+mod crew;
 mod faithful;
 mod removal;
+mod seal;
 mod selection;
 
 use std::collections::BTreeMap;

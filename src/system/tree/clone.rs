@@ -1,0 +1,124 @@
+use std::ffi::{CStr, CString};
+use std::fs::{DirBuilder, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, fchmod, futimens, mkdirat, utimensat};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{linkat, symlinkat};
+use rustix::fs::ioctl_ficlone;
+
+use super::TreeError;
+use super::crew::{Crew, share};
+use super::directory::{Directory, WRITE, kind, mode, mtime, os, size};
+
+/// How the files of a clone come by their content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// Files of their own that share the blocks on the disk, as long as neither is written.
+    Blocks,
+    /// Other names of the same files, but copies of those that somebody may write.
+    Links,
+    /// Copies.
+    Nothing,
+}
+
+/// What a clone holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cloned {
+    /// Regular files.
+    pub files: usize,
+    /// Their sizes added up.
+    pub bytes: u64,
+    /// So many of these bytes take no room of their own: linked, or in shared blocks.
+    pub shared: u64,
+}
+
+/// Makes `to`, which must not exist, the same tree as `from`, which nobody may change meanwhile: modes, modification
+/// times and the texts of links. The files and directories belong to this process, but for those that are linked.
+///
+/// A file that cannot be shared, for whatever reason, is copied.
+///
+/// # Errors
+/// What stops it at a path, which the error names; also anything but files, directories and links. What was made
+/// until then stays, for the caller to remove.
+pub fn clone(from: &Path, to: &Path, how: Sharing) -> Result<Cloned, TreeError> {
+    // Open to nobody else until it has its own mode.
+    DirBuilder::new().mode(0o700).create(to).map_err(|e| TreeError::new("create", to, e))?;
+    let run = Run { from, to, how, cloned: Mutex::default() };
+    share(vec![PathBuf::new()], |directory, crew| run.directory(&directory, crew))?;
+    Ok(run.cloned.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+struct Run<'a> {
+    from: &'a Path,
+    to: &'a Path,
+    how: Sharing,
+    cloned: Mutex<Cloned>,
+}
+
+impl Run<'_> {
+    /// Fills a directory, which is there already. What it holds is all made then, so it gets its mode and time at once;
+    /// where it cannot be searched with that mode, neither can the source.
+    fn directory(&self, below: &Path, crew: &Crew<PathBuf>) -> Result<usize, TreeError> {
+        let mut source = Directory::open(self.from.join(below))?;
+        let target = Directory::open(self.to.join(below))?;
+        let names = source.names()?;
+        let mut directories = Vec::new();
+        let mut cloned = Cloned::default();
+        for name in &names {
+            let found = source.look(name)?;
+            let made = match kind(&found) {
+                SFlag::S_IFREG => self.file(&source, &target, name, &found).map(|shared| {
+                    cloned.files += 1;
+                    cloned.bytes += size(&found);
+                    cloned.shared += if shared { size(&found) } else { 0 };
+                }),
+                SFlag::S_IFLNK => link(&source, &target, name, &found),
+                SFlag::S_IFDIR => mkdirat(&target, name.as_c_str(), Mode::S_IRWXU).map_err(io::Error::from).map(|()| {
+                    directories.push(below.join(os(name)));
+                }),
+                _ => Err(io::Error::new(ErrorKind::InvalidInput, "it is no file, directory or link")),
+            };
+            made.map_err(|e| TreeError::new("clone", &source.at(name), e))?;
+            crew.check("clone", &source.path)?;
+        }
+        crew.add(directories);
+        let found = source.stat()?;
+        let set = fchmod(&target, mode(&found)).and_then(|()| futimens(&target, &TimeSpec::UTIME_OMIT, &mtime(&found)));
+        set.map_err(|e| TreeError::new("set mode and time of", &target.path, e.into()))?;
+        let mut sum = self.cloned.lock().unwrap_or_else(PoisonError::into_inner);
+        sum.files += cloned.files;
+        sum.bytes += cloned.bytes;
+        sum.shared += cloned.shared;
+        Ok(names.len())
+    }
+
+    /// Makes a file, and returns whether it takes no room of its own.
+    fn file(&self, source: &Directory, target: &Directory, name: &CString, found: &FileStat) -> io::Result<bool> {
+        let name = name.as_c_str();
+        let linkable = self.how == Sharing::Links && !mode(found).intersects(WRITE);
+        if linkable && linkat(source, name, target, name, AtFlags::empty()).is_ok() {
+            return Ok(true);
+        }
+        let flags = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let mut reader = File::from(openat(source, name, flags | OFlag::O_RDONLY, Mode::empty())?);
+        let create = flags | OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+        let mut writer = File::from(openat(target, name, create, Mode::S_IRUSR | Mode::S_IWUSR)?);
+        let shared = self.how == Sharing::Blocks && ioctl_ficlone(&writer, &reader).is_ok();
+        if !shared && io::copy(&mut reader, &mut writer)? != size(found) {
+            return Err(io::Error::new(ErrorKind::InvalidData, "it changes while it is being copied"));
+        }
+        fchmod(&writer, mode(found))?;
+        futimens(&writer, &TimeSpec::UTIME_OMIT, &mtime(found))?;
+        Ok(shared)
+    }
+}
+
+fn link(source: &Directory, target: &Directory, name: &CStr, found: &FileStat) -> io::Result<()> {
+    symlinkat(readlinkat(source, name)?.as_os_str(), target, name)?;
+    Ok(utimensat(target, name, &TimeSpec::UTIME_OMIT, &mtime(found), UtimensatFlags::NoFollowSymlink)?)
+}
