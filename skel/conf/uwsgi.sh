@@ -40,6 +40,8 @@ fi
 if [ -x "$build/bin/uwsgi" ]; then
     # It cannot change its processes' titles, so the command line says what ps shall show.
     set -- "$build/bin/uwsgi" "$@" --set-placeholder "title={{site}}-${build##*/}-$(cat "$build/.DEPLOY_TAG")"
+    # That of pyuwsgi is a script which finds its Python by a shell, and a shell has an IFS of its own.
+    [ "$(head -c 2 "$build/bin/uwsgi")" != "#!" ] || set -- "$build/bin/python" "$@"
 else
     set -- {{uwsgi}} --plugin http,python3,logfile "$@"
 fi

@@ -21,12 +21,15 @@ pub struct Arguments {
     /// Take the files of this commit instead of those in the source directory
     #[arg(long = "ref", value_name = "REV")]
     reference: Option<String>,
+    /// Make all anew, whatever earlier builds have: packages, bytecode, static files
+    #[arg(long)]
+    fresh: bool,
 }
 
 pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let (site, name) = (cli.site()?, super::name(&arguments.name)?);
     let tag = arguments.tag.as_deref().map(str::parse).transpose()?;
-    let wish = Wish { tag, reference: arguments.reference.clone() };
+    let wish = Wish { tag, reference: arguments.reference.clone(), fresh: arguments.fresh };
     create(&site, name, &wish)
 }
 
@@ -54,6 +57,7 @@ pub fn create(site: &Site, name: BuildName, wish: &Wish) -> Result<Done> {
         Some(manifest) => steps::listen(site, manifest)?,
         None => steps::make(site, name, wish)?,
     };
+    steps::tidy(site, name);
     Ok(Done::changed(true, format!("build {name} ({}) listens on 127.0.0.1:{port}", manifest.tag))
         .with("build", name)
         .with("tag", &manifest.tag)

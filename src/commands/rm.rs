@@ -12,6 +12,7 @@ use crate::model::name::BuildName;
 use crate::model::rules::{self, Refusal};
 use crate::report::Done;
 use crate::site::Site;
+use crate::steps;
 use crate::system::{files, tree};
 
 /// Which build.
@@ -32,6 +33,7 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     }
     rules::spare("rm", name, &site.names()?)?;
     remove(&site, name)?;
+    steps::tidy(&site, name);
     Ok(Done::changed(true, format!("build {name} is removed")).with("build", name))
 }
 

@@ -115,9 +115,9 @@ impl Layout {
         self.root.join("deps/tools")
     }
 
-    /// uv's cache of unpacked wheels.
-    pub fn uv_cache(&self) -> PathBuf {
-        self.root.join("deps/uv-cache")
+    /// Installed packages and static files that builds share.
+    pub fn store(&self) -> PathBuf {
+        self.root.join("deps/store")
     }
 
     /// The site's skeletons and nginx configuration.

@@ -1,7 +1,10 @@
 //! `build.json`: what a build contains, from where, since when, and how far its create came.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::digest::Digest;
 use super::name::BuildName;
 use super::tag::Tag;
 
@@ -41,6 +44,15 @@ pub struct StepRecord {
     pub seconds: f64,
 }
 
+/// An installed package.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Package {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
 /// The manifest of a build.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -58,6 +70,18 @@ pub struct Manifest {
     pub source: Origin,
     /// The version of the build's Python, such as `3.11.2`.
     pub python: Option<String>,
+    /// The version of the uWSGI that runs the build.
+    #[serde(default)]
+    pub uwsgi: Option<String>,
+    /// The Python packages of the build.
+    #[serde(default)]
+    pub wheels: Vec<Package>,
+    /// The npm packages of the build.
+    #[serde(default)]
+    pub npm: Vec<Package>,
+    /// The digests of all that went into its Python packages, npm packages and static files.
+    #[serde(default)]
+    pub digests: BTreeMap<String, Digest>,
     /// The WSGI application, `module:callable`.
     #[serde(default, deserialize_with = "module")]
     pub module: Option<String>,
@@ -85,6 +109,10 @@ impl Manifest {
             finished: None,
             source,
             python: None,
+            uwsgi: None,
+            wheels: Vec::new(),
+            npm: Vec::new(),
+            digests: BTreeMap::new(),
             module: None,
             bytes: None,
             static_bytes: None,

@@ -12,8 +12,14 @@ use crate::model::{environment, skeletons};
 use crate::serve::conf;
 use crate::site::Site;
 use crate::system::files::{self, Mode};
+use crate::system::process::Run;
 
 pub fn run(making: &Making, _: &Path) -> Result<Note> {
+    if let Ok(version) = Run::new("uwsgi").arg("--version").output() {
+        // Packages with a uWSGI of their own say so later.
+        let version = String::from_utf8_lossy(&version).trim().to_owned();
+        making.manifest().uwsgi.get_or_insert(version);
+    }
     let manifest = making.manifest().clone();
     write(making.site, &manifest)?;
     files::write(&making.paths.tag(), format!("{}\n", manifest.tag).as_bytes(), Mode::Public)?;

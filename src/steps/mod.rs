@@ -1,6 +1,7 @@
 //! The steps of a create, and what each of them waits for.
 
 mod assets;
+mod bytecode;
 pub mod conf;
 mod graph;
 mod links;
@@ -9,6 +10,7 @@ mod overlay;
 mod python;
 pub mod source;
 mod stamp;
+mod store;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,7 @@ use std::thread;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
+use crate::model::digest::Inputs;
 use crate::model::environment;
 use crate::model::layout::BuildPaths;
 use crate::model::manifest::{LISTEN, Manifest, Origin, Progress, StepRecord};
@@ -26,9 +29,10 @@ use crate::model::tag::Tag;
 use crate::serve::vassal;
 use crate::site::Site;
 use crate::system::process::Run;
-use crate::system::tree::Selection;
+use crate::system::tree::{Cloned, Selection};
 use crate::system::{files, tree};
 use graph::Node;
+use store::{Entry, Pending, Store};
 
 /// A build that is being made, by several steps at the same time.
 pub struct Making<'a> {
@@ -42,6 +46,12 @@ pub struct Making<'a> {
     before: Vec<StepRecord>,
     /// Whether the files differ from those that the steps of an interrupted create worked on.
     changed: AtomicBool,
+    /// Whether nothing of other builds may be used.
+    fresh: bool,
+    /// What is to be found by later builds, once it is on the disk.
+    pending: Mutex<Vec<Pending>>,
+    /// What was put into the build.
+    size: Mutex<Cloned>,
 }
 
 /// What an operator asks of a create.
@@ -51,6 +61,8 @@ pub struct Wish {
     pub tag: Option<Tag>,
     /// The commit to take; by default the files as they are.
     pub reference: Option<String>,
+    /// Whether all is to be made anew, whatever earlier builds have.
+    pub fresh: bool,
 }
 
 /// What a step did, for the line that an operator reads. `None` where there was nothing to do.
@@ -64,11 +76,12 @@ struct Work {
 }
 
 /// The graph: every step, what must be done before it, and its work.
-const STEPS: [Node<Work>; 8] = [
+const STEPS: [Node<Work>; 9] = [
     again("source", &[], source::run),
     again("overlay", &["source"], overlay::run),
     once("stamp", &["overlay"], stamp::run),
     once("python", &["stamp"], python::run),
+    once("bytecode", &["python"], bytecode::run),
     once("node", &["stamp"], node::run),
     again("links", &["stamp"], links::run),
     again("conf", &["stamp"], conf::run),
@@ -102,6 +115,13 @@ pub fn make(site: &Site, name: BuildName, wish: &Wish) -> Result<Manifest> {
     listen(site, making.finish().map_err(failed(LISTEN))?).map_err(failed(LISTEN))
 }
 
+/// Removes what no build has from what builds share, and what creates of this one have left half made.
+pub fn tidy(site: &Site, name: BuildName) {
+    if let Err(error) = store::forget(site, name).and_then(|()| store::tidy(site)) {
+        tracing::warn!("{}: {}; the next create or rm tries again", error.what(), error.cause());
+    }
+}
+
 impl<'a> Making<'a> {
     /// Reserves the directory, or takes up the one that an interrupted create left.
     fn begin(site: &'a Site, name: BuildName, wish: &Wish) -> Result<Self> {
@@ -127,18 +147,63 @@ impl<'a> Making<'a> {
         if let Some(tag) = &wish.tag {
             manifest.tag = tag.clone();
         }
+        store::forget(site, name)?;
         files::directory(paths.dir())?;
         files::private_directory(&site.layout.logs(), 0o750)?;
         files::private_directory(&paths.run(), 0o750)?;
         // Without a record of what was finished: it must not outlive the files, which steps change from here on.
         site.write_manifest(&manifest)?;
         let (tagged, changed) = (wish.tag.is_some(), AtomicBool::new(before.is_empty()));
-        Ok(Self { site, name, paths, manifest: Mutex::new(manifest), tagged, before, changed })
+        Ok(Self {
+            site,
+            name,
+            paths,
+            manifest: Mutex::new(manifest),
+            tagged,
+            before,
+            changed,
+            fresh: wish.fresh,
+            pending: Mutex::default(),
+            size: Mutex::default(),
+        })
     }
 
     /// The manifest, for as long as nobody else may have it.
     fn manifest(&self) -> MutexGuard<'_, Manifest> {
         self.manifest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What an earlier build has left, where it may be used.
+    fn reusable(&self, found: impl FnOnce() -> Option<Entry>) -> Option<Entry> {
+        if self.fresh { None } else { found() }
+    }
+
+    /// Why nothing of an earlier build serves for these inputs.
+    fn because(&self, store: &Store, inputs: &Inputs) -> Result<String> {
+        if self.fresh {
+            return Ok("as --fresh says".into());
+        }
+        Ok(match store.latest()? {
+            None => "for the first time".into(),
+            Some(latest) => match inputs.differing(&latest.record.inputs).as_slice() {
+                [one] => format!("as {one} changed"),
+                [one, others @ ..] => format!("as {one} and {} more changed", others.len()),
+                [] => "as its last build's are gone".into(),
+            },
+        })
+    }
+
+    /// Counts what a step has put into the build.
+    fn count(&self, cloned: Cloned) {
+        let mut size = self.size.lock().unwrap_or_else(PoisonError::into_inner);
+        size.files += cloned.files;
+        size.bytes += cloned.bytes;
+        size.shared += cloned.shared;
+    }
+
+    /// Has an entry of the store found by later builds when it is on the disk.
+    fn pend(&self, entry: Pending) {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
     }
 
     /// Notes that steps of an interrupted create have worked on other files.
@@ -170,14 +235,26 @@ impl<'a> Making<'a> {
             files::sync_all(&self.site.layout.static_of(self.name)).ok();
             self.site.write_manifest(&self.manifest())
         });
+        if kept.is_ok() {
+            self.publish();
+        }
         if let Err(error) = kept {
             tracing::debug!("not kept: {}: {}", error.what(), error.cause());
         }
     }
 
+    /// Lets later builds find what this one has made, which is on the disk now. Without it they make it again.
+    fn publish(&self) {
+        for entry in self.pending.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            if let Err(error) = entry.publish(self.site) {
+                tracing::warn!("later builds cannot reuse it: {}: {}", error.what(), error.cause());
+            }
+        }
+    }
+
     /// Declares the build complete.
     fn finish(self) -> Result<Manifest> {
-        let mut manifest = self.manifest.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut manifest = self.manifest().clone();
         let statics = self.site.layout.static_of(self.name);
         // Complete must mean complete after a power cut, too. Static files may lie on another file system.
         let synced = thread::scope(|scope| {
@@ -187,6 +264,7 @@ impl<'a> Making<'a> {
             synced.join()
         });
         synced.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        self.publish();
         manifest.state = Progress::Complete;
         manifest.finished = Some(files::now());
         self.site.write_manifest(&manifest)?;

@@ -57,7 +57,6 @@ pub fn exchanges(directory: &Path) -> io::Result<bool> {
 ///
 /// # Errors
 /// No file can be written there.
-#[cfg_attr(not(test), allow(dead_code, reason = "for the store of packages"))]
 pub fn shares_blocks(directory: &Path) -> io::Result<bool> {
     let pair = ["one", "other"].map(|name| files::beside(&directory.join(name)));
     let [one, other] = &pair;

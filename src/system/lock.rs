@@ -85,6 +85,23 @@ pub fn take(path: &Path, what: &str, patience: Duration) -> Result<Lock> {
     Ok(Lock(lock))
 }
 
+/// Takes the lock of the file at `path` together with others who share it; waits for one who has it alone.
+///
+/// # Errors
+/// The file cannot be made or locked.
+pub fn share(path: &Path) -> Result<Lock> {
+    let lock = Flock::lock(open(path)?, FlockArg::LockShared);
+    lock.map(Lock).map_err(|(_, errno)| Error::io("lock", path)(errno.into()))
+}
+
+/// Takes the lock of the file at `path` alone, if nobody has it.
+///
+/// # Errors
+/// The file cannot be made.
+pub fn try_alone(path: &Path) -> Result<Option<Lock>> {
+    Ok(Flock::lock(open(path)?, FlockArg::LockExclusiveNonblock).ok().map(Lock))
+}
+
 /// Ends the programs that a killed command has left running, told by the log that they still write to. They might change
 /// what the next command works on. The caller holds the lock that the killed command held.
 ///

@@ -245,6 +245,12 @@ fn with_sbin(path: OsString) -> OsString {
     std::env::join_paths(directories).unwrap_or(path)
 }
 
+/// Where a program is that is looked up in `PATH`.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = with_sbin(std::env::var_os("PATH").unwrap_or_default());
+    std::env::split_paths(&path).map(|directory| directory.join(program)).find(|place| place.is_file())
+}
+
 /// The exit code as a shell would tell it: 128 and more for a signal.
 fn exit_code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));

@@ -57,7 +57,10 @@ fn the_manifest_tells_what_when_and_from_where() {
         manifest["steps"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
     assert_eq!((steps[0], steps[steps.len() - 1]), ("source", "listen"));
     steps.sort_unstable();
-    assert_eq!(steps, ["assets", "conf", "links", "listen", "node", "overlay", "python", "source", "stamp"]);
+    assert_eq!(
+        steps,
+        ["assets", "bytecode", "conf", "links", "listen", "node", "overlay", "python", "source", "stamp"]
+    );
 }
 
 #[test]

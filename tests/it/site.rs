@@ -233,7 +233,7 @@ impl Site {
         static STORES: OnceLock<PathBuf> = OnceLock::new();
         let stores = STORES.get_or_init(fetch_stores);
         fs::create_dir_all(self.root().join("deps")).unwrap();
-        for store in ["wheelhouse", "npm", "tools", "uv-cache"] {
+        for store in ["wheelhouse", "npm", "tools"] {
             symlink(stores.join(store), self.root().join("deps").join(store)).unwrap();
         }
     }
@@ -363,7 +363,6 @@ fn fetch_stores() -> PathBuf {
         let wheels =
             Command::new(env!("CARGO_BIN_EXE_builds")).arg("wheels").current_dir(home.join("site")).output().unwrap();
         assert!(wheels.status.success(), "{}", String::from_utf8_lossy(&wheels.stderr));
-        fs::create_dir_all(deps.join("uv-cache")).unwrap();
         fs::write(home.join("done"), "").unwrap();
     }
     deps

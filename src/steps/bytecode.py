@@ -1,0 +1,66 @@
+"""Gives every module below a directory its bytecode: bytecode.py DIRECTORY [EARLIER].
+
+It is checked by the hash of the source (PEP 552) instead of by its time, and names the source by its path below
+DIRECTORY, so the same source has the same bytecode wherever and whenever it is compiled. What EARLIER, a directory with
+the same modules, has of the same source is copied.
+"""
+
+import os
+import py_compile
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
+
+CHECKED = MAGIC_NUMBER + (3).to_bytes(4, "little")
+# What other steps make, or what is no part of a build.
+OTHERS = {"__pycache__", "node_modules", "site-packages", ".git", "run"}
+
+
+def modules(directory):
+    for place, directories, files in os.walk(directory):
+        directories[:] = [name for name in directories if name not in OTHERS]
+        for name in files:
+            if name.endswith(".py"):
+                yield os.path.relpath(os.path.join(place, name), directory)
+
+
+def read(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def compile_one(work):
+    directory, earlier, module = work
+    source = os.path.join(directory, module)
+    target = cache_from_source(source)
+    head = CHECKED + source_hash(read(source))
+    if read(target)[:16] == head:
+        return
+    known = read(cache_from_source(os.path.join(earlier, module))) if earlier else b""
+    try:
+        if known[:16] == head:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            with open(target + ".new", "wb") as file:
+                file.write(known)
+            os.replace(target + ".new", target)
+        else:
+            mode = py_compile.PycInvalidationMode.CHECKED_HASH
+            py_compile.compile(source, target, module, doraise=True, invalidation_mode=mode)
+    # A template of a module, or one for another Python. Whoever imports it learns what is wrong with it.
+    except (py_compile.PyCompileError, UnicodeDecodeError, ValueError):
+        pass
+
+
+if __name__ == "__main__":
+    directory, earlier = (sys.argv[1:] + [""])[:2]
+    work = [(directory, earlier, module) for module in modules(directory)]
+    if len(work) < 50:
+        for one in work:
+            compile_one(one)
+    else:
+        with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            for _ in pool.map(compile_one, work, chunksize=20):
+                pass

@@ -1,0 +1,146 @@
+//! The virtual environment and the packages of the requirement files, from the wheelhouse alone; those of an earlier
+//! build where nothing has changed, and of the others what has not.
+
+mod inputs;
+mod packages;
+mod venv;
+
+use std::path::{Path, PathBuf};
+
+use super::store::{self, Entry, Record, Store};
+use super::{Making, Note, bytecode};
+use crate::error::{Error, Result};
+use crate::model::config::Installer;
+use crate::model::manifest::Package;
+use crate::model::requirements::Requirements;
+use crate::system::process::Run;
+use crate::system::{files, tree};
+use packages::Packages;
+use venv::Venv;
+
+pub fn run(making: &Making, log: &Path) -> Result<Note> {
+    let venv = Venv::make(making)?;
+    making.manifest().python = Some(venv.version.clone());
+    let files = files(making)?;
+    if files.is_empty() {
+        return Ok(Some(format!("Python {}, no requirements", venv.version)));
+    }
+    let read = |file: &Path| files::read(&making.paths.dir().join(file));
+    let requirements = Requirements::read(&files, read)?;
+    let (packages, note) = match not_for_reuse(making, &requirements) {
+        Some(why) => (alone(making, &venv, &files, log)?, format!("; not for reuse, as {why}")),
+        None => reusing(making, &venv, &files, &requirements, log)?,
+    };
+    let note = format!("Python {}, {} packages{note}", venv.version, packages.len());
+    let uwsgi = packages.iter().find(|package| package.name.eq_ignore_ascii_case("pyuwsgi"));
+    let mut manifest = making.manifest();
+    manifest.uwsgi = uwsgi.map(|package| package.version.clone()).or(manifest.uwsgi.take());
+    manifest.wheels = packages;
+    Ok(Some(note))
+}
+
+/// Why the packages of another build may not be these although all that is known of them is the same.
+fn not_for_reuse(making: &Making, requirements: &Requirements) -> Option<String> {
+    match (&requirements.own, making.site.config.python.installer) {
+        (_, Installer::Pip) => Some("python.installer is pip".into()),
+        (Some((file, line)), _) => Some(format!("{} names {line}", file.display())),
+        (None, Installer::Uv) => None,
+    }
+}
+
+/// Installs into the build without a look at other builds.
+fn alone(making: &Making, venv: &Venv, files: &[PathBuf], log: &Path) -> Result<Vec<Package>> {
+    install(making, files, log)?;
+    bytecode::compile(making, &venv.packages, None, log)?;
+    tree::seal(&venv.packages)?;
+    Ok(Packages::of(venv)?.list)
+}
+
+/// Takes the packages of an earlier build, all or those that are the same, and lets later builds find these.
+fn reusing(
+    making: &Making,
+    venv: &Venv,
+    files: &[PathBuf],
+    requirements: &Requirements,
+    log: &Path,
+) -> Result<(Vec<Package>, String)> {
+    let (store, inputs) = (Store::open(making.site, "python")?, inputs::of(making.site, venv, requirements)?);
+    making.manifest().digests.insert("python".into(), inputs.key());
+    if let Some(entry) = making.reusable(|| store.find(&inputs.key())) {
+        take(making, &store, &entry, venv)?;
+        return Ok((entry.record.packages, ", reused".into()));
+    }
+    let why = making.because(&store, &inputs)?;
+    let latest = if making.fresh { None } else { store.latest()? };
+    let basis = latest.filter(|entry| inputs::serves(&inputs, &entry.record.inputs));
+    if let Some(basis) = &basis {
+        take(making, &store, basis, venv)?;
+    }
+    install(making, files, log)?;
+    bytecode::compile(making, &venv.packages, None, log)?;
+    tree::seal(&venv.packages)?;
+
+    let packages = Packages::of(venv)?;
+    let known = basis.map(|basis| basis.record.packages).unwrap_or_default();
+    let new = packages.list.iter().filter(|package| !known.contains(package)).count();
+    let directory = store.begin(making.name)?;
+    store.clone(&venv.packages, &directory.join("packages"), true)?;
+    packages.copy_others(venv.directory, &directory.join("others"))?;
+    making.pend(store.record(making.name, &Record { inputs, packages: packages.list.clone(), sealed: true })?);
+    Ok((packages.list, format!(", {new} of them new, {why}")))
+}
+
+/// Puts the packages of an entry into the build.
+fn take(making: &Making, store: &Store, entry: &Entry, venv: &Venv) -> Result<()> {
+    tree::remove_all(&venv.packages)?;
+    making.count(store.clone(&entry.tree("packages"), &venv.packages, entry.record.sealed)?);
+    packages::put_others(&entry.tree("others"), venv.directory)
+}
+
+/// The requirement files of the build: those of the configuration, or `requirements.txt` if there is one.
+fn files(making: &Making) -> Result<Vec<PathBuf>> {
+    let usual = || vec![PathBuf::from("requirements.txt")];
+    let configured = making.site.config.python.requirements.clone();
+    let optional = configured.is_none();
+    let mut files = configured.unwrap_or_else(usual);
+    for file in &files {
+        let path = making.paths.dir().join(file);
+        if !optional && !path.is_file() {
+            return Err(Error::Absent { place: making.site.config.place("python.requirements"), path });
+        }
+    }
+    files.retain(|file| making.paths.dir().join(file).is_file());
+    Ok(files)
+}
+
+fn install(making: &Making, requirements: &[PathBuf], log: &Path) -> Result<()> {
+    let layout = &making.site.layout;
+    let bin = layout.tools().join("bin");
+    if !bin.join("python").exists() || !layout.wheelhouse().is_dir() {
+        return Err(Error::Unmet {
+            problem: "there is nothing to install packages from".into(),
+            cause: format!("{} or {} is missing", layout.wheelhouse().display(), bin.display()),
+            next: "builds wheels fetches the packages once".into(),
+        });
+    }
+    let cache = store::cache(making.site, making.name);
+    let install = match making.site.config.python.installer {
+        // A cache that stays would serve an old wheel where another has taken its name.
+        Installer::Uv => Run::new(bin.join("uv"))
+            .args(inputs::UV)
+            .arg("--cache-dir")
+            .arg(&cache)
+            .arg("--python")
+            .arg(making.paths.python()),
+        Installer::Pip => Run::new(bin.join("python"))
+            .args(["-m", "pip", "--isolated", "--disable-pip-version-check", "--no-input", "--python"])
+            .arg(making.paths.python())
+            .args(["install", "--no-compile", "--no-cache-dir", "--root-user-action", "ignore"]),
+    };
+    let install = install
+        .args(["--no-index", "--find-links"])
+        .arg(layout.wheelhouse())
+        .hint("builds wheels fetches what the wheelhouse lacks");
+    making.tool(requirements.iter().fold(install, |install, file| install.arg("-r").arg(file)), log)?;
+    Ok(tree::remove_all(&cache)?)
+}

@@ -1,0 +1,193 @@
+//! What builds share: trees that were made once, each under the digest of all that went into it, in `deps/store/`.
+//!
+//! A build gets a clone, so an entry may go at any time without harm to a build. An entry gets its name when it is on the
+//! disk, together with the build for which it was made.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::model::digest::{Digest, Inputs};
+use crate::model::manifest::{Manifest, Package};
+use crate::model::name::BuildName;
+use crate::site::Site;
+use crate::system::disk;
+use crate::system::files::{self, Mode};
+use crate::system::lock::Lock;
+use crate::system::tree::{self, Cloned, Sharing};
+
+/// What an entry says about itself, in `entry.json`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// What went into it.
+    pub inputs: Inputs,
+    /// The packages in it.
+    pub packages: Vec<Package>,
+    /// Whether nobody writes into its files, so that builds may have links to them.
+    pub sealed: bool,
+}
+
+/// A finished tree.
+#[derive(Debug)]
+pub struct Entry {
+    /// Where it is.
+    directory: PathBuf,
+    /// What it says about itself.
+    pub record: Record,
+}
+
+/// The entries of one kind, none of which goes while this is there.
+pub struct Store<'a> {
+    site: &'a Site,
+    kind: &'static str,
+    shares_blocks: bool,
+    _lock: Lock,
+}
+
+/// An entry that is not yet known to be on the disk.
+#[derive(Debug)]
+pub struct Pending {
+    from: PathBuf,
+    to: PathBuf,
+}
+
+impl<'a> Store<'a> {
+    /// Those of `kind`, which is `python`, `node` or `assets`.
+    ///
+    /// # Errors
+    /// A directory cannot be made.
+    pub fn open(site: &'a Site, kind: &'static str) -> Result<Self> {
+        let directory = site.layout.store().join(kind);
+        files::directory(&directory)?;
+        let shares_blocks = disk::shares_blocks(&directory).unwrap_or(false);
+        Ok(Self { site, kind, shares_blocks, _lock: site.share_store()? })
+    }
+
+    /// The entry that these inputs made.
+    pub fn find(&self, key: &Digest) -> Option<Entry> {
+        let directory = self.place(key);
+        let record = fs::read(directory.join("entry.json")).ok()?;
+        let record: Record = serde_json::from_slice(&record).ok()?;
+        // Its name alone does not tell what it is.
+        (record.inputs.key() == *key).then_some(Entry { directory, record })
+    }
+
+    /// The entry of the youngest build that has one.
+    ///
+    /// # Errors
+    /// A manifest cannot be read.
+    pub fn latest(&self) -> Result<Option<Entry>> {
+        let mut made: Vec<Manifest> = manifests(self.site)?;
+        made.sort_by_key(|manifest| std::cmp::Reverse(manifest.created));
+        Ok(made.iter().find_map(|manifest| self.find(manifest.digests.get(self.kind)?)))
+    }
+
+    /// Clones a tree of this store into a build, or the other way round.
+    ///
+    /// # Errors
+    /// It cannot be read or written.
+    pub fn clone(&self, from: &Path, to: &Path, sealed: bool) -> Result<Cloned> {
+        let how = match (self.shares_blocks, sealed) {
+            (true, _) => Sharing::Blocks,
+            (false, true) => Sharing::Links,
+            (false, false) => Sharing::Nothing,
+        };
+        Ok(tree::clone(from, to, how)?)
+    }
+
+    /// An empty directory for an entry that build `name` makes.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn begin(&self, name: BuildName) -> Result<PathBuf> {
+        let directory = unfinished(self.site, self.kind, name);
+        tree::remove_all(&directory)?;
+        files::directory(&directory)?;
+        Ok(directory)
+    }
+
+    /// Writes down what the new entry of build `name` is. It is found after [`Pending::publish`].
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn record(&self, name: BuildName, record: &Record) -> Result<Pending> {
+        let from = unfinished(self.site, self.kind, name);
+        let path = from.join("entry.json");
+        let text = serde_json::to_vec_pretty(record).map_err(|error| Error::io("write", &path)(error.into()))?;
+        files::write(&path, &text, Mode::Public)?;
+        Ok(Pending { from, to: self.place(&record.inputs.key()) })
+    }
+
+    fn place(&self, key: &Digest) -> PathBuf {
+        self.site.layout.store().join(self.kind).join(key.to_string())
+    }
+}
+
+impl Entry {
+    /// The tree of this name in it.
+    pub fn tree(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+}
+
+impl Pending {
+    /// Gives an entry that is on the disk its name, in place of one that has it, unless that is being used.
+    ///
+    /// # Errors
+    /// The file system refuses.
+    pub fn publish(&self, site: &Site) -> Result<()> {
+        if files::exists(&self.to) {
+            let Some(_lock) = site.tidy_store()? else { return Ok(tree::remove_all(&self.from)?) };
+            tree::remove_all(&self.to)?;
+        }
+        files::rename(&self.from, &self.to)
+    }
+}
+
+/// Removes what a killed create of a build has left in the store.
+///
+/// # Errors
+/// It is still there.
+pub fn forget(site: &Site, name: BuildName) -> Result<()> {
+    for kind in KINDS {
+        tree::remove_all(&unfinished(site, kind, name))?;
+    }
+    Ok(tree::remove_all(&cache(site, name))?)
+}
+
+/// Where an installer may unpack what it then links into a build, on the same file system.
+pub fn cache(site: &Site, name: BuildName) -> PathBuf {
+    site.layout.store().join(format!(".cache-{name}"))
+}
+
+/// Removes the entries that no build has; later, where somebody uses the store.
+///
+/// # Errors
+/// A manifest cannot be read, or an entry not be removed.
+pub fn tidy(site: &Site) -> Result<()> {
+    let Some(_lock) = site.tidy_store()? else { return Ok(()) };
+    let used: BTreeSet<Digest> = manifests(site)?.into_iter().flat_map(|made| made.digests.into_values()).collect();
+    for kind in KINDS {
+        for entry in fs::read_dir(site.layout.store().join(kind)).into_iter().flatten().flatten() {
+            let key = entry.file_name().to_str().and_then(|name| name.parse::<Digest>().ok());
+            if key.is_some_and(|key| !used.contains(&key)) {
+                tree::remove_all(&entry.path())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+const KINDS: [&str; 3] = ["assets", "node", "python"];
+
+fn unfinished(site: &Site, kind: &str, name: BuildName) -> PathBuf {
+    site.layout.store().join(kind).join(format!(".new-{name}"))
+}
+
+fn manifests(site: &Site) -> Result<Vec<Manifest>> {
+    let made = site.builds()?.into_iter().map(|name| site.manifest(name));
+    made.filter_map(Result::transpose).collect()
+}
