@@ -1,5 +1,7 @@
 //! One site: its configuration, its places, and what is there at the moment.
 
+mod observe;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,12 +15,11 @@ use crate::model::config::{self, Config};
 use crate::model::layout::{Layout, Role};
 use crate::model::manifest::{Manifest, Progress};
 use crate::model::name::{BuildName, BuildRef};
-use crate::model::observed::{Build, Names};
+use crate::model::observed::Names;
 use crate::model::port::Port;
 use crate::model::rules::Refusal;
 use crate::model::skeletons;
 use crate::model::slot::Slot;
-use crate::serve::stats;
 use crate::system::exchange;
 use crate::system::files::{self, Mode};
 use crate::system::lock::{self, Lock};
@@ -282,26 +283,6 @@ impl Site {
     /// The slot of a build to which its requests go.
     pub fn slot(&self, name: BuildName) -> Slot {
         Slot::of_link(fs::read_link(self.layout.build(name).web_socket()).ok().as_deref())
-    }
-
-    /// What there is of a build.
-    ///
-    /// # Errors
-    /// Its manifest cannot be read.
-    pub fn observe(&self, name: BuildName) -> Result<Build> {
-        let paths = self.layout.build(name);
-        let vassal_link = files::exists(&paths.vassal_ini());
-        let workers = paths.slot(self.slot(name));
-        let zerg_link = files::exists(&workers.ini());
-        Ok(Build {
-            name,
-            manifest: self.manifest(name)?,
-            vassal_link,
-            zerg_link,
-            draining: files::exists(&workers.draining()),
-            listening: vassal_link && stats::answers(&paths.vassal_stats()),
-            workers: if zerg_link { stats::workers(&workers.stats()).ok() } else { None },
-        })
     }
 
     /// The lock of what moves names.

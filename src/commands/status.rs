@@ -38,10 +38,7 @@ struct Row {
 pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
     let names = site.names_or_warning();
-    let mut rows = Vec::new();
-    for name in site.builds()? {
-        rows.push(row(&site, &names, &site.observe(name)?));
-    }
+    let rows: Vec<Row> = site.observe_all()?.iter().map(|build| row(&site, &names, build)).collect();
     let text = table(&rows, files::now());
     Ok(Done::looked(text).with("live", names.live).with("stage", names.stage).with("builds", rows))
 }

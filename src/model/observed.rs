@@ -93,7 +93,7 @@ pub struct Build {
     pub zerg_link: bool,
     /// Whether the vassal answers.
     pub listening: bool,
-    /// Whether its workers are told to pause, or were by a command that was killed.
+    /// Whether the workers of that link are told to pause, or were by a command that was killed.
     pub draining: bool,
     /// The workers, where a zerg answers.
     pub workers: Option<Vec<Worker>>,

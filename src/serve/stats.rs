@@ -1,16 +1,16 @@
 //! uWSGI's stats: what a socket says, made into what the model knows.
 
 use std::fmt;
-use std::io::BufReader;
+use std::io::{self, BufReader};
 use std::marker::PhantomData;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, SeqAccess, Visitor};
 
 use super::Trouble;
 use crate::model::observed::Worker;
-use crate::system::socket;
+use crate::system::socket::{self, Answer};
 
 /// The longest list. Items take more room in memory than in an answer, and no site has as many workers or builds.
 const MOST: usize = 10_000;
@@ -43,9 +43,38 @@ struct Core {
     in_request: u32,
 }
 
-/// Whether somebody answers at a stats socket.
-pub fn answers(socket: &Path) -> bool {
-    socket::listen(socket).is_ok()
+/// A question at a stats socket. It may be answered while others are asked.
+pub struct Question {
+    socket: PathBuf,
+    answer: io::Result<Answer>,
+}
+
+impl Question {
+    /// Asks, and does not wait for the answer.
+    pub fn at(socket: &Path) -> Self {
+        Self { socket: socket.to_owned(), answer: socket::ask(socket) }
+    }
+
+    /// Whether somebody answers.
+    pub fn answered(self) -> bool {
+        self.answer.and_then(|mut answer| io::copy(&mut answer, &mut io::sink())).is_ok()
+    }
+
+    /// The workers of the zerg that was asked.
+    ///
+    /// # Errors
+    /// Nobody answers, or it is no stats socket.
+    pub fn workers(self) -> Result<Vec<Worker>, Trouble> {
+        let stats: ZergStats = self.read()?;
+        Ok(stats.workers.into_iter().map(Worker::from).collect())
+    }
+
+    fn read<T: DeserializeOwned>(self) -> Result<T, Trouble> {
+        let answer = self.answer.map_err(|error| error.to_string());
+        let stats = answer
+            .and_then(|answer| serde_json::from_reader(BufReader::new(answer)).map_err(|error| error.to_string()));
+        stats.map_err(|problem| Trouble::BadStats { socket: self.socket, problem })
+    }
 }
 
 /// Whether nobody listens at a stats socket. One who is too busy to answer is somebody.
@@ -53,13 +82,17 @@ pub fn silent(socket: &Path) -> bool {
     socket::listen(socket).is_err_and(|error| socket::nobody(&error))
 }
 
+/// Whether somebody answers at a stats socket.
+pub fn answers(socket: &Path) -> bool {
+    Question::at(socket).answered()
+}
+
 /// The workers of the zerg whose stats are at `socket`.
 ///
 /// # Errors
 /// Nobody answers, or it is no stats socket.
 pub fn workers(socket: &Path) -> Result<Vec<Worker>, Trouble> {
-    let stats: ZergStats = read(socket)?;
-    Ok(stats.workers.into_iter().map(Worker::from).collect())
+    Question::at(socket).workers()
 }
 
 /// Reads and parses the stats at `socket`.
@@ -67,9 +100,7 @@ pub fn workers(socket: &Path) -> Result<Vec<Worker>, Trouble> {
 /// # Errors
 /// Nobody answers, or what it says is not of this shape.
 pub fn read<T: DeserializeOwned>(socket: &Path) -> Result<T, Trouble> {
-    let bad = |problem: String| Trouble::BadStats { socket: socket.to_owned(), problem };
-    let answer = socket::ask(socket).map_err(|error| bad(error.to_string()))?;
-    serde_json::from_reader(BufReader::new(answer)).map_err(|error| bad(error.to_string()))
+    Question::at(socket).read()
 }
 
 /// Reads a list of at most [`MOST`] items.

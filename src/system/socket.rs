@@ -55,9 +55,11 @@ impl Read for Answer {
     fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
+            // What has come while others were heard is not late.
+            self.stream.set_nonblocking(true)?;
+        } else {
+            self.stream.set_read_timeout(Some(left))?;
         }
-        self.stream.set_read_timeout(Some(left))?;
         let read = self.stream.read(piece).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
             _ => error,

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, park_timeout, spawn};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::helpers::shell;
 use crate::site::Site;
 
@@ -157,4 +159,27 @@ fn commands_do_not_wait_for_a_socket_that_never_ends() {
     fs::rename(zergs.with_extension("away"), &zergs).unwrap();
     site.configure("");
     site.ok(&["activate", "c"]);
+}
+
+#[test]
+fn builds_are_all_asked_before_the_first_is_heard() {
+    let site = Site::ready("plain", "");
+    let at = |build: &str| {
+        let path = site.build(build).join("run/vassal.stats");
+        fs::remove_file(&path).unwrap();
+        UnixListener::bind(path).unwrap()
+    };
+    let (first, second) = (at("a"), at("b"));
+    let server = spawn(move || {
+        second.accept().unwrap().0.write_all(b"{}").unwrap();
+        first.accept().unwrap().0.write_all(b"{}").unwrap();
+        first
+    });
+    let states = |status: &Value| [0, 1].map(|row| status["builds"][row]["state"].clone());
+    assert_eq!(states(&site.json(&["status"])), ["warm", "warm"]);
+
+    let _silent = server.join().unwrap();
+    let late = Impostor::at(&site.build("b").join("run/vassal.stats"), Answer::Text("{}"));
+    assert_eq!(states(&site.json(&["status"])), ["down", "warm"], "b has answered while a was waited for");
+    drop(late);
 }
