@@ -215,7 +215,9 @@ impl Site {
     /// # Errors
     /// `builds/` is there and cannot be read.
     pub fn builds(&self) -> Result<BTreeSet<BuildName>> {
-        Ok(self.taken()?.into_iter().filter(|&name| self.is_build(name)).collect())
+        let entries = entries(&self.layout.builds())?;
+        let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        Ok(directories.filter_map(|entry| name_of(&entry)).collect())
     }
 
     /// The first name that nothing uses: no directory, complete or not, no file, no link and no static files.
@@ -223,10 +225,17 @@ impl Site {
     /// # Errors
     /// `builds/` cannot be read, or every name with a port is taken.
     pub fn find_free(&self) -> Result<BuildName> {
-        let mut taken = self.taken()?;
-        taken.extend(names_in(&self.layout.statics())?);
-        let free = BuildName::sequence().find(|name| !taken.contains(name)).unwrap_or(BuildName::FIRST);
-        self.port(free).map(|_| free)
+        let taken: BTreeSet<BuildName> = entries(&self.layout.builds())?.filter_map(|entry| name_of(&entry)).collect();
+        let mut number = 0;
+        loop {
+            let name = BuildName::from_number(number);
+            self.port(name)?;
+            // Few names have static files and no build, so that these are not worth a list of their own.
+            if !taken.contains(&name) && !files::exists(&self.layout.static_of(name)) {
+                return Ok(name);
+            }
+            number += 1;
+        }
     }
 
     /// Takes the first free name by making its directory, which only one of all that want it can. A create goes on from
@@ -245,10 +254,6 @@ impl Site {
                 Err(error) => return Err(Error::io("make the directory", &directory)(error)),
             }
         }
-    }
-
-    fn taken(&self) -> Result<BTreeSet<BuildName>> {
-        names_in(&self.layout.builds())
     }
 
     /// A build's manifest; `None` where it has none, or none that can be read, or that of the build that was copied.
@@ -388,13 +393,17 @@ fn find_config(from: &Path) -> Result<PathBuf> {
         .ok_or_else(|| Error::NoConfig(from.to_owned()))
 }
 
-/// The entries of a directory that are build names; none where there is no directory.
-fn names_in(directory: &Path) -> Result<BTreeSet<BuildName>> {
+/// The entries of a directory; none where there is no directory.
+fn entries(directory: &Path) -> Result<impl Iterator<Item = fs::DirEntry> + use<>> {
     let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Ok(entries) => Some(entries),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(Error::io("read", directory)(error)),
     };
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    Ok(names.collect())
+    Ok(entries.into_iter().flatten().flatten())
+}
+
+/// The build name that an entry has, if it is one.
+fn name_of(entry: &fs::DirEntry) -> Option<BuildName> {
+    entry.file_name().to_str()?.parse().ok()
 }
