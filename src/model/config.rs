@@ -31,7 +31,7 @@ pub use warmup::Warmup;
 
 use document::Document;
 use kind::Kind;
-use kinds::{argument_list, choice, inside, list};
+use kinds::{argument_list, boolean, choice, inside, list};
 use section::Section;
 
 /// Everything that `builds.toml` decides. An empty file gives every default.
@@ -116,12 +116,23 @@ pub struct Assets {
     /// the build in this order. An empty list runs none. Default: Django's `collectstatic` if the
     /// build has a `manage.py`, which is `None` here.
     pub commands: Option<Vec<ArgumentList>>,
+    /// Whether a build may have the static files that the commands made for an earlier build of the
+    /// same files, packages, commands and environment. Default: `false`.
+    pub reuse: bool,
+    /// The files and directories of the source that the commands read, for `reuse`. Default: all,
+    /// which is `None` here.
+    pub inputs: Option<Vec<PathBuf>>,
 }
 
 impl Assets {
     fn read(section: &mut Section) -> Self {
         let example = r#"[["python", "manage.py", "collectstatic", "--noinput"]]"#;
-        Assets { commands: section.option("commands", example, commands()) }
+        let inputs = list("a list of paths inside the source", inside());
+        Assets {
+            commands: section.option("commands", example, commands()),
+            reuse: section.take("reuse", "false", boolean()),
+            inputs: section.option("inputs", r#"["static", "package.json"]"#, inputs),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod source;
 mod stamp;
 mod store;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,6 +53,8 @@ pub struct Making<'a> {
     pending: Mutex<Vec<Pending>>,
     /// What was put into the build.
     size: Mutex<Cloned>,
+    /// The files of the source and the overlay, relative to the build, where somebody wants to know.
+    files: Mutex<BTreeSet<PathBuf>>,
 }
 
 /// What an operator asks of a create.
@@ -165,6 +168,7 @@ impl<'a> Making<'a> {
             fresh: wish.fresh,
             pending: Mutex::default(),
             size: Mutex::default(),
+            files: Mutex::default(),
         })
     }
 
@@ -191,6 +195,18 @@ impl<'a> Making<'a> {
                 [] => "as its last build's are gone".into(),
             },
         })
+    }
+
+    /// The files of the source and the overlay.
+    fn files(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes files of the source or the overlay.
+    fn took<'b>(&self, paths: impl IntoIterator<Item = &'b Path>) {
+        if self.site.config.assets.reuse {
+            self.files().extend(paths.into_iter().map(Path::to_owned));
+        }
     }
 
     /// Counts what a step has put into the build.

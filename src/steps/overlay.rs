@@ -16,6 +16,7 @@ pub fn run(making: &Making, _: &Path) -> Result<Note> {
     let copied = tree::copy(overlay, &selection, making.paths.dir(), &mut |_| {})?;
     refuse_ways_out(making)?;
     making.alter(copied.changed > 0);
+    making.took(selection.iter());
     Ok(Some(format!("{} files", copied.files)))
 }
 

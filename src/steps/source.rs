@@ -63,6 +63,7 @@ fn commit(making: &Making, source: &Path, reference: &str) -> Result<String> {
     if let Ok(own) = making.site.file.strip_prefix(source) {
         files::remove(&making.paths.dir().join(own))?;
     }
+    making.took(exported.iter().map(PathBuf::as_path));
     let note = format!("{} files of {}", exported.len(), &commit[..12.min(commit.len())]);
     making.manifest().source.commit = Some(commit);
     making.alter(true);
@@ -87,6 +88,7 @@ fn as_it_is(making: &Making, source: &Path) -> Result<String> {
         tracing::warn!("not copied, as it is a socket or device: {}", skipped.display());
     }
     making.alter(copied.changed > 0);
+    making.took(selection.iter());
     let kind = if tracked { " that git tracks" } else { "" };
     Ok(format!("{} files{kind}", copied.files))
 }

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use walkdir::WalkDir;
 
 use crate::error::{Error, Result};
 use crate::model::digest::{Digest, Inputs};
@@ -117,7 +119,8 @@ impl<'a> Store<'a> {
         let from = unfinished(self.site, self.kind, name);
         let path = from.join("entry.json");
         let text = serde_json::to_vec_pretty(record).map_err(|error| Error::io("write", &path)(error.into()))?;
-        files::write(&path, &text, Mode::Public)?;
+        // The digests of secrets may be in it.
+        files::write(&path, &text, Mode::Private)?;
         Ok(Pending { from, to: self.place(&record.inputs.key()) })
     }
 
@@ -179,6 +182,43 @@ pub fn tidy(site: &Site) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Copies some files of one tree into another. Never links: what these are may be written, or starts programs.
+///
+/// # Errors
+/// One cannot be read or written.
+pub fn put(paths: &[PathBuf], from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).map_err(Error::io("make the directory", to))?;
+    paths.iter().try_for_each(|path| copy(&from.join(path), &to.join(path)))
+}
+
+/// Copies all files of a tree that [`put`] has filled.
+///
+/// # Errors
+/// One cannot be read or written.
+pub fn put_all(from: &Path, to: &Path) -> Result<()> {
+    for entry in WalkDir::new(from) {
+        let entry = entry.map_err(|error| Error::io("read", from)(error.into()))?;
+        let Ok(path) = entry.path().strip_prefix(from) else { continue };
+        if !entry.file_type().is_dir() {
+            copy(entry.path(), &to.join(path))?;
+        }
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let copied = to.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| {
+        if files::exists(to) {
+            fs::remove_file(to)?;
+        }
+        match fs::read_link(from) {
+            Ok(target) => symlink(target, to),
+            Err(_) => fs::copy(from, to).map(drop),
+        }
+    });
+    copied.map_err(Error::io("copy", to))
 }
 
 const KINDS: [&str; 3] = ["assets", "node", "python"];

@@ -36,6 +36,7 @@ mod proof;
 mod proxy;
 mod readme;
 mod restart;
+mod reuse;
 mod rm_archive;
 mod signals;
 mod source;

@@ -47,7 +47,7 @@ fn an_empty_file_gives_every_default() {
         },
         python: Python { interpreter: PathBuf::from("python3"), requirements: None, installer: Installer::Uv },
         node: Node { package_dir: PathBuf::from(".") },
-        assets: Assets { commands: None },
+        assets: Assets { commands: None, reuse: false, inputs: None },
         init: Init { commands: Vec::new() },
         uwsgi: Uwsgi {
             binary: PathBuf::from("uwsgi"),

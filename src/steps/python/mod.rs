@@ -85,7 +85,7 @@ fn reusing(
     let new = packages.list.iter().filter(|package| !known.contains(package)).count();
     let directory = store.begin(making.name)?;
     store.clone(&venv.packages, &directory.join("packages"), true)?;
-    packages.copy_others(venv.directory, &directory.join("others"))?;
+    store::put(&packages.others, venv.directory, &directory.join("others"))?;
     making.pend(store.record(making.name, &Record { inputs, packages: packages.list.clone(), sealed: true })?);
     Ok((packages.list, format!(", {new} of them new, {why}")))
 }
@@ -94,7 +94,7 @@ fn reusing(
 fn take(making: &Making, store: &Store, entry: &Entry, venv: &Venv) -> Result<()> {
     tree::remove_all(&venv.packages)?;
     making.count(store.clone(&entry.tree("packages"), &venv.packages, entry.record.sealed)?);
-    packages::put_others(&entry.tree("others"), venv.directory)
+    store::put_all(&entry.tree("others"), venv.directory)
 }
 
 /// The requirement files of the build: those of the configuration, or `requirements.txt` if there is one.
@@ -115,24 +115,27 @@ fn files(making: &Making) -> Result<Vec<PathBuf>> {
 
 fn install(making: &Making, requirements: &[PathBuf], log: &Path) -> Result<()> {
     let layout = &making.site.layout;
-    let bin = layout.tools().join("bin");
-    if !bin.join("python").exists() || !layout.wheelhouse().is_dir() {
+    let installer = layout.tools().join("bin").join(match making.site.config.python.installer {
+        Installer::Uv => "uv",
+        Installer::Pip => "python",
+    });
+    if !installer.exists() || !layout.wheelhouse().is_dir() {
         return Err(Error::Unmet {
             problem: "there is nothing to install packages from".into(),
-            cause: format!("{} or {} is missing", layout.wheelhouse().display(), bin.display()),
+            cause: format!("{} or {} is missing", layout.wheelhouse().display(), installer.display()),
             next: "builds wheels fetches the packages once".into(),
         });
     }
     let cache = store::cache(making.site, making.name);
     let install = match making.site.config.python.installer {
         // A cache that stays would serve an old wheel where another has taken its name.
-        Installer::Uv => Run::new(bin.join("uv"))
+        Installer::Uv => Run::new(installer)
             .args(inputs::UV)
             .arg("--cache-dir")
             .arg(&cache)
             .arg("--python")
             .arg(making.paths.python()),
-        Installer::Pip => Run::new(bin.join("python"))
+        Installer::Pip => Run::new(installer)
             .args(["-m", "pip", "--isolated", "--disable-pip-version-check", "--no-input", "--python"])
             .arg(making.paths.python())
             .args(["install", "--no-compile", "--no-cache-dir", "--root-user-action", "ignore"]),
@@ -141,6 +144,12 @@ fn install(making: &Making, requirements: &[PathBuf], log: &Path) -> Result<()> 
         .args(["--no-index", "--find-links"])
         .arg(layout.wheelhouse())
         .hint("builds wheels fetches what the wheelhouse lacks");
+    // uv leaves its lock in the environment, which is the build; it may have been the source's.
+    let lock = making.paths.dir().join(".lock");
+    let own = files::exists(&lock);
     making.tool(requirements.iter().fold(install, |install, file| install.arg("-r").arg(file)), log)?;
+    if !own {
+        files::remove(&lock)?;
+    }
     Ok(tree::remove_all(&cache)?)
 }

@@ -3,8 +3,6 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use walkdir::WalkDir;
-
 use super::venv::Venv;
 use crate::error::{Error, Result};
 use crate::model::manifest::Package;
@@ -15,7 +13,7 @@ pub struct Packages {
     /// Names and versions, in order.
     pub list: Vec<Package>,
     /// Files elsewhere, relative to the virtual environment: commands in `bin/`, manual pages in `share/`.
-    others: Vec<PathBuf>,
+    pub others: Vec<PathBuf>,
 }
 
 impl Packages {
@@ -40,37 +38,6 @@ impl Packages {
         found.others.dedup();
         Ok(found)
     }
-
-    /// Copies the files elsewhere into a directory of their own.
-    ///
-    /// # Errors
-    /// One cannot be read or written.
-    pub fn copy_others(&self, from: &Path, to: &Path) -> Result<()> {
-        files::directory(to)?;
-        self.others.iter().try_for_each(|file| copy(&from.join(file), &to.join(file)))
-    }
-}
-
-/// Copies all files of a directory that [`Packages::copy_others`] has filled into a virtual environment.
-///
-/// # Errors
-/// One cannot be read or written.
-pub fn put_others(from: &Path, to: &Path) -> Result<()> {
-    for entry in WalkDir::new(from) {
-        let entry = entry.map_err(|error| Error::io("read", from)(error.into()))?;
-        let Ok(file) = entry.path().strip_prefix(from) else { continue };
-        if !entry.file_type().is_dir() {
-            copy(entry.path(), &to.join(file))?;
-        }
-    }
-    Ok(())
-}
-
-/// Never a link: what starts a build's programs is its own.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    let made = to.parent().map_or(Ok(()), fs::create_dir_all);
-    files::remove(to)?;
-    made.and_then(|()| fs::copy(from, to)).map(drop).map_err(Error::io("copy", to))
 }
 
 /// The file of a line of a `RECORD` that is not in `site-packages`, which is `below` the virtual environment.

@@ -1,0 +1,73 @@
+//! What commands have made in a build, besides its static files: a bundler's list of its bundles, translations.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use crate::error::{Error, Result};
+
+/// Directories at the top of a build that others write meanwhile, and are no work of the commands.
+const OTHERS: [&str; 2] = ["run", "assets"];
+/// Files at the top of a build, likewise.
+const OTHER_FILES: [&str; 5] = [".DEPLOY_TAG", "build.ini", "build.json", "live.conf", "stage.conf"];
+/// Names anywhere of what is kept for speed alone.
+const CACHES: [&str; 3] = ["__pycache__", ".cache", ".vite"];
+
+/// The files of a build at one moment. A file that is written changes its ctime, whoever sets back its other times.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Before(BTreeMap<PathBuf, (u64, i64, i64)>);
+
+impl Before {
+    /// Those of now.
+    ///
+    /// # Errors
+    /// A directory cannot be read.
+    pub fn of(directory: &Path) -> Result<Self> {
+        let others = |entry: &walkdir::DirEntry| {
+            let name = entry.file_name().to_str().unwrap_or_default();
+            entry.depth() == 1 && (OTHERS.contains(&name) || OTHER_FILES.contains(&name)) || CACHES.contains(&name)
+        };
+        let mut found = BTreeMap::new();
+        for entry in WalkDir::new(directory).into_iter().filter_entry(|entry| !others(entry)) {
+            let entry = entry.map_err(|error| Error::io("read", directory)(error.into()))?;
+            if entry.file_type().is_dir() {
+                continue;
+            }
+            let data = fs::symlink_metadata(entry.path()).map_err(Error::io("look at", entry.path()))?;
+            let path = entry.path().strip_prefix(directory).unwrap_or(entry.path()).to_owned();
+            found.insert(path, (data.ino(), data.ctime(), data.ctime_nsec()));
+        }
+        Ok(Self(found))
+    }
+
+    /// What was written in the build since, or why it is no gain for another build.
+    ///
+    /// # Errors
+    /// A directory cannot be read.
+    pub fn written_since(self, directory: &Path) -> Result<Result<Vec<PathBuf>, String>> {
+        let Self(now) = Self::of(directory)?;
+        if let Some(gone) = self.0.keys().find(|path| !now.contains_key(*path)) {
+            return Ok(Err(format!("the commands deleted {}", gone.display())));
+        }
+        let written = now.into_iter().filter(|(path, state)| self.0.get(path) != Some(state));
+        Ok(Ok(written.map(|(path, _)| path).collect()))
+    }
+}
+
+/// The first of the static files, and of those written in the build, that has one of some names in it.
+///
+/// # Errors
+/// One cannot be read.
+pub fn naming(statics: &Path, directory: &Path, written: &[PathBuf], names: &[String]) -> Result<Option<String>> {
+    let statics = WalkDir::new(statics).into_iter().filter_map(|entry| entry.ok().map(walkdir::DirEntry::into_path));
+    for file in statics.chain(written.iter().map(|path| directory.join(path))).filter(|path| path.is_file()) {
+        let content = fs::read(&file).map_err(Error::io("read", &file))?;
+        if names.iter().any(|name| content.windows(name.len()).any(|part| part == name.as_bytes())) {
+            return Ok(Some(file.file_name().unwrap_or_default().to_string_lossy().into_owned()));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,95 @@
+//! The commands that make static files: collectstatic and others. With `assets.reuse`, what they made for an earlier
+//! build of the same files.
+
+mod made;
+mod reuse;
+
+use std::path::{Path, PathBuf};
+
+use super::store::{self, Entry, Record, Store};
+use super::{Making, Note};
+use crate::error::{Error, Result};
+use crate::system::{files, tree};
+use made::Before;
+
+pub fn run(making: &Making, log: &Path) -> Result<Note> {
+    let commands = commands(making);
+    let Some(first) = commands.first() else { return empty(making).map(|()| None) };
+    let what = match commands.len() {
+        1 => first.join(" "),
+        several => format!("{several} commands"),
+    };
+    if !making.site.config.assets.reuse {
+        empty(making)?;
+        commands.iter().try_for_each(|command| Ok::<_, Error>(making.command(command).logged(log)?))?;
+        return Ok(Some(what));
+    }
+    let inputs = match reuse::inputs(making, &commands)? {
+        Ok(inputs) => inputs,
+        Err(why) => return make(making, &commands, log).map(|_| Some(format!("{what}; not for reuse, as {why}"))),
+    };
+    let store = Store::open(making.site, "assets")?;
+    making.manifest().digests.insert("assets".into(), inputs.key());
+    if let Some(entry) = making.reusable(|| store.find(&inputs.key())) {
+        take(making, &store, &entry)?;
+        return Ok(Some("static files, reused".into()));
+    }
+    let why = making.because(&store, &inputs)?;
+    let made = match make(making, &commands, log)? {
+        Ok(made) => made,
+        Err(never) => return Ok(Some(format!("{what}, {why}; not for reuse, as {never}"))),
+    };
+    let directory = store.begin(making.name)?;
+    store.clone(&statics(making), &directory.join("static"), false)?;
+    store::put(&made, making.paths.dir(), &directory.join("build"))?;
+    making.pend(store.record(making.name, &Record { inputs, packages: Vec::new(), sealed: false })?);
+    Ok(Some(format!("{what}, {why}")))
+}
+
+/// Runs the commands, and returns what they wrote into the build, or why another build must not have it.
+fn make(making: &Making, commands: &[Vec<String>], log: &Path) -> Result<Result<Vec<PathBuf>, String>> {
+    empty(making)?;
+    let before = Before::of(making.paths.dir())?;
+    let foreign = reuse::foreign();
+    for command in commands {
+        making.command(command).without(foreign.iter().cloned()).logged(log)?;
+    }
+    let written = match before.written_since(making.paths.dir())? {
+        Ok(written) => written,
+        Err(why) => return Ok(Err(why)),
+    };
+    let own = reuse::own_names(making);
+    let inside = made::naming(&statics(making), making.paths.dir(), &written, &own)?;
+    Ok(match inside {
+        Some(file) => Err(format!("{file} names the build")),
+        None => Ok(written),
+    })
+}
+
+/// Puts what an entry has into the build.
+fn take(making: &Making, store: &Store, entry: &Entry) -> Result<()> {
+    let statics = statics(making);
+    tree::remove_all(&statics)?;
+    making.count(store.clone(&entry.tree("static"), &statics, entry.record.sealed)?);
+    store::put_all(&entry.tree("build"), making.paths.dir())
+}
+
+/// Nobody sees them yet, and files of an earlier try or of a removed build of this name are not this build's.
+fn empty(making: &Making) -> Result<()> {
+    tree::remove_all(&statics(making))?;
+    files::directory(&statics(making))
+}
+
+fn statics(making: &Making) -> PathBuf {
+    making.site.layout.static_of(making.name)
+}
+
+/// Those of the configuration, or Django's collectstatic for a source with a `manage.py`.
+fn commands(making: &Making) -> Vec<Vec<String>> {
+    let usual = ["python", "manage.py", "collectstatic", "--noinput"].map(str::to_owned).to_vec();
+    match &making.site.config.assets.commands {
+        Some(commands) => commands.iter().map(|command| command.as_slice().to_vec()).collect(),
+        None if making.paths.dir().join("manage.py").is_file() => vec![usual],
+        None => Vec::new(),
+    }
+}
