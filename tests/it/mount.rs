@@ -1,4 +1,4 @@
-//! A site whose root is a file system of its own.
+//! A site whose root, or all of it, is a file system of its own.
 
 use std::fs;
 use std::ops::{Deref, DerefMut};
@@ -8,9 +8,10 @@ use std::process::Command;
 use crate::helpers::shell;
 use crate::site::Site;
 
-/// A site with a file system mounted at its root, gone with it.
+/// A site with a file system mounted in it, gone with it.
 pub struct Mounted {
     site: Site,
+    place: PathBuf,
     /// What the file system lies in.
     home: PathBuf,
 }
@@ -20,32 +21,39 @@ impl Mounted {
     /// where this user may not mount.
     pub fn new(make: impl FnOnce(&Path) -> Vec<String>) -> Option<Self> {
         let site = Site::new("plain", "\n[uwsgi]\nworkers = 1\n");
+        let root = site.root();
+        Self::over(site, root, make)
+    }
+
+    /// A file system of a type that `mkfs` makes, in a file of so many MB.
+    pub fn made(kind: &str, megabytes: u64) -> Option<Self> {
+        Self::new(made(kind, megabytes))
+    }
+
+    /// The same over the whole directory of a site, so that its source is on it too.
+    pub fn whole(site: Site, kind: &str, megabytes: u64) -> Option<Self> {
+        let dir = site.dir.clone();
+        Self::over(site, dir, made(kind, megabytes))
+    }
+
+    /// Mounts over a place of a site, which keeps what it has.
+    fn over(site: Site, place: PathBuf, make: impl FnOnce(&Path) -> Vec<String>) -> Option<Self> {
         let home = site.dir.with_extension("fs");
         drop(fs::remove_dir_all(&home));
         fs::create_dir_all(&home).unwrap();
-        let (root, kept) = (site.root(), home.join("kept"));
-        shell(Command::new("cp").arg("-a").arg(&root).arg(&kept));
-        let mounted = Self { site, home };
+        let kept = home.join("kept");
+        shell(Command::new("cp").arg("-a").arg(&place).arg(&kept));
+        let mounted = Self { site, place, home };
         let arguments = make(&mounted.home);
-        let mount = Command::new("mount").args(&arguments).arg(&root).output().unwrap();
+        let mount = Command::new("mount").args(&arguments).arg(&mounted.place).output().unwrap();
         if !mount.status.success() {
             let why = String::from_utf8_lossy(&mount.stderr);
             assert!(!nix::unistd::geteuid().is_root(), "mount {arguments:?}: {why}");
             eprintln!("skipped: this user may not mount: {why}");
             return None;
         }
-        shell(Command::new("cp").arg("-a").arg(kept.join(".")).arg(&root));
+        shell(Command::new("cp").arg("-a").arg(kept.join(".")).arg(&mounted.place));
         Some(mounted)
-    }
-
-    /// A file system of a type that `mkfs` makes, in a file of so many MB.
-    pub fn made(kind: &str, megabytes: u64) -> Option<Self> {
-        Self::new(|home| {
-            let image = home.join("image");
-            fs::File::create(&image).unwrap().set_len(megabytes << 20).unwrap();
-            shell(Command::new(format!("mkfs.{kind}")).arg("-q").arg(&image));
-            ["-t", kind, "-o", "loop"].map(str::to_owned).into_iter().chain([image.display().to_string()]).collect()
-        })
     }
 
     /// A tmpfs with these options.
@@ -62,6 +70,16 @@ impl Mounted {
             });
             ["-t", "overlay", "-o", &dirs.join(","), "overlay"].map(str::to_owned).to_vec()
         })
+    }
+}
+
+/// Makes a file system in a file, and says how it is mounted.
+fn made(kind: &str, megabytes: u64) -> impl FnOnce(&Path) -> Vec<String> {
+    move |home| {
+        let image = home.join("image");
+        fs::File::create(&image).unwrap().set_len(megabytes << 20).unwrap();
+        shell(Command::new(format!("mkfs.{kind}")).arg("-q").arg(&image));
+        ["-t", kind, "-o", "loop"].map(str::to_owned).into_iter().chain([image.display().to_string()]).collect()
     }
 }
 
@@ -83,7 +101,7 @@ impl Drop for Mounted {
     fn drop(&mut self) {
         // What runs there keeps it mounted, and is found by its place.
         self.site.kill();
-        drop(Command::new("umount").arg("--lazy").arg(self.site.root()).output());
+        drop(Command::new("umount").arg("--lazy").arg(&self.place).output());
         drop(fs::remove_dir_all(&self.home));
     }
 }

@@ -42,17 +42,22 @@ pub struct Said {
 impl Site {
     /// A site that runs nothing yet: the fixture's files, and a `builds.toml` with ports of its own, `extra` at its end.
     pub fn new(fixture: &str, extra: &str) -> Self {
+        let site = Self::of(&fixtures().join(fixture));
+        site.configure(extra);
+        site.link_stores(shared_stores(), &["wheelhouse", "npm", "tools", "uv-cache"]);
+        site
+    }
+
+    /// A copy of a source, without configuration and packages.
+    pub fn of(source: &Path) -> Self {
         let ports = Ports::take();
         let dir = std::env::temp_dir().join(format!("builds-it-{}", ports.base));
         end_all_in(&dir);
         unmount_all_in(&dir);
         drop(fs::remove_dir_all(&dir));
         drop(fs::remove_file(dir.with_extension("log")));
-        copy(&fixtures().join(fixture), &dir);
-        let site = Self { dir, ports, caller: vec![env!("CARGO_BIN_EXE_builds").into()], up: None };
-        site.configure(extra);
-        site.share_stores();
-        site
+        copy(source, &dir);
+        Self { dir, ports, caller: vec![binary()], up: None }
     }
 
     /// Like [`Self::new`], with uWSGI and nginx running.
@@ -228,12 +233,10 @@ impl Site {
         log.lines().rev().take(40).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
-    /// All tests install from one wheelhouse and one npm store, fetched once by `builds wheels` itself.
-    fn share_stores(&self) {
-        static STORES: OnceLock<PathBuf> = OnceLock::new();
-        let stores = STORES.get_or_init(fetch_stores);
+    /// Lets a site install from packages that lie elsewhere.
+    pub fn link_stores(&self, stores: &Path, names: &[&str]) {
         fs::create_dir_all(self.root().join("deps")).unwrap();
-        for store in ["wheelhouse", "npm", "tools"] {
+        for store in names {
             symlink(stores.join(store), self.root().join("deps").join(store)).unwrap();
         }
     }
@@ -337,6 +340,11 @@ fn unmount_all_in(dir: &Path) {
     }
 }
 
+/// The tool that is tested: the one of `BUILDS`, a full path, where that is set.
+pub fn binary() -> String {
+    std::env::var("BUILDS").unwrap_or_else(|_| env!("CARGO_BIN_EXE_builds").into())
+}
+
 pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
@@ -344,6 +352,12 @@ pub fn fixtures() -> PathBuf {
 fn copy(from: &Path, to: &Path) {
     let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
     assert!(status.success(), "cp {}", from.display());
+}
+
+/// All tests install from one wheelhouse and one npm store, fetched once by `builds wheels` itself.
+fn shared_stores() -> &'static Path {
+    static STORES: OnceLock<PathBuf> = OnceLock::new();
+    STORES.get_or_init(fetch_stores)
 }
 
 /// Where the stores of all tests are, filled by the first test process that comes.
@@ -360,8 +374,7 @@ fn fetch_stores() -> PathBuf {
         let more = "Django>=5.2,<5.3\npyuwsgi\nsetuptools\nwheel\n";
         fs::write(home.join("site/requirements.txt"), more).unwrap();
         fs::write(home.join("site/builds.toml"), "").unwrap();
-        let wheels =
-            Command::new(env!("CARGO_BIN_EXE_builds")).arg("wheels").current_dir(home.join("site")).output().unwrap();
+        let wheels = Command::new(binary()).arg("wheels").current_dir(home.join("site")).output().unwrap();
         assert!(wheels.status.success(), "{}", String::from_utf8_lossy(&wheels.stderr));
         fs::write(home.join("done"), "").unwrap();
     }
