@@ -1,6 +1,6 @@
 # The README names these; `make demo` and `make test` first.
 
-.PHONY: demo test crash load faults lint deps
+.PHONY: demo test crash load faults bench lint deps
 
 # From nothing to two builds served and swapped; CHECK=1 ends after the proof.
 demo: deps
@@ -23,6 +23,12 @@ load: deps
 # ROUNDS and ONLY as above.
 faults: deps
 	cargo test --locked --test it -- --ignored --exact --nocapture proof::faults::faults
+
+# What a deploy costs beside other ways, by turns, in a table and in target/bench.json. Takes 25 minutes.
+# ROUNDS and ONLY as above.
+bench: deps
+	cargo build --release --locked
+	BUILDS=$(CURDIR)/target/release/builds cargo test --locked --test it -- --ignored --exact --nocapture proof::bench::bench
 
 lint:
 	cargo fmt --check

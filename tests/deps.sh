@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages that the demo and the tests need, where a program is missing.
+# Installs the Debian packages that the demo, the tests and the benchmark need, where a program is missing.
 set -eu
 
 packages=
@@ -20,6 +20,7 @@ need strace strace
 need mkfs.xfs xfsprogs
 need mkfs.btrfs btrfs-progs
 need faketime faketime
+need wrk wrk
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
 # shellcheck disable=SC2086 # a list of packages
 [ -z "$packages" ] && exit 0

@@ -1,5 +1,6 @@
-//! What `make load` and `make faults` print. `tests/it/lossless.rs` tries a few of each in `make test`.
+//! What `make load`, `make faults` and `make bench` print. `tests/it/lossless.rs` tries a few of each in `make test`.
 
+mod bench;
 mod faults;
 mod killed;
 mod load;

@@ -1,0 +1,120 @@
+//! How long a create takes.
+
+use std::fs;
+
+use super::original::{self, place};
+use super::row::{Required, Row, Unit};
+use super::{Bench, by_turns, rounds, seconds, shop};
+use crate::site::Site;
+
+const ORIGINAL: &str = "the original's way";
+
+const UNCHANGED: Row = Row {
+    what: "create, dependencies unchanged",
+    rival: ORIGINAL,
+    unit: Unit::Seconds,
+    required: Required::Faster(6.0),
+};
+
+pub const WARM: [Row; 4] = [
+    UNCHANGED,
+    Row { rival: "its own asset commands alone", required: Required::AtMostTimes(1.25), ..UNCHANGED },
+    Row { what: "create, one requirement changed", required: Required::Faster(5.0), ..UNCHANGED },
+    Row { what: "create, assets reused, nothing changed", required: Required::Faster(30.0), ..UNCHANGED },
+];
+
+pub const COLD: [Row; 1] = [Row {
+    what: "first create, cold uv and npm caches, wheelhouse present",
+    rival: "the original's way, pip without a cache",
+    required: Required::Faster(3.0),
+    ..UNCHANGED
+}];
+
+/// Live and stage are there, and so is all that earlier creates have left to be used again.
+pub fn warm(bench: &mut Bench) {
+    assert!(rounds() <= shop::SETS, "each round needs a set of requirements of its own: ROUNDS={} at most", shop::SETS);
+    let mut site = shop::site();
+    site.start();
+    site.ok(&["init"]);
+    assert_eq!(site.live("/").0, 200, "the site serves");
+    let [unchanged, alone, one, against] = WARM;
+    let known = reuse(&site);
+    let [originals, commands, same, changed, reused] = by_turns([
+        (&[unchanged, one, against], Box::new(|_| original::create(&site, &[]))),
+        (&[alone], Box::new(|_| assets_alone(&site))),
+        (&[unchanged, alone], Box::new(|_| create(&site, "c"))),
+        (&[one], Box::new(|round| changed_create(&site, round))),
+        (&[against], Box::new(|_| if known { reused_create(&site) } else { 0.0 })),
+    ]);
+    bench.measured(&unchanged, &same, &originals);
+    bench.measured(&alone, &same, &commands);
+    bench.measured(&one, &changed, &originals);
+    match known {
+        true => bench.measured(&against, &reused, &originals),
+        false => bench.not_measured(&against, "builds.toml knows no reuse in [assets]"),
+    }
+}
+
+/// Nothing is there but the packages.
+pub fn cold(bench: &mut Bench) {
+    let mut site = shop::site();
+    site.start();
+    let [row] = COLD;
+    let [originals, ours] = by_turns([
+        (&[row], Box::new(|_| original::create(&site, &["--no-cache-dir"]))),
+        (&[row], Box::new(|_| cold_create(&site))),
+    ]);
+    bench.measured(&row, &ours, &originals);
+}
+
+/// The seconds of a create, whose build is gone afterwards.
+fn create(site: &Site, name: &str) -> f64 {
+    let took = seconds(|| drop(site.ok(&["create", name])));
+    let statics = site.root().join("assets/static").join(name);
+    assert!(statics.join("wagtailadmin").is_dir() && site.build(name).join("node_modules/webpack").is_dir());
+    site.ok(&["rm", name]);
+    took
+}
+
+/// A create with a set of requirements that there never was. All that comes until the next round has the same.
+fn changed_create(site: &Site, round: usize) -> f64 {
+    shop::change(site, round);
+    create(site, "c")
+}
+
+/// Whether the tool can reuse static files.
+fn reuse(site: &Site) -> bool {
+    shop::configure(site, "reuse = true");
+    let known = site.run(&["list"]).code == 0;
+    shop::configure(site, "");
+    known
+}
+
+/// A create after one that made the same static files.
+fn reused_create(site: &Site) -> f64 {
+    shop::configure(site, "reuse = true");
+    create(site, "c");
+    let took = create(site, "c");
+    shop::configure(site, "");
+    took
+}
+
+/// What the commands of `[assets]` take by themselves, in the environment of a build.
+fn assets_alone(site: &Site) -> f64 {
+    let root = format!("STATIC_ROOT={}", place(site, "static").display());
+    let command = ["run", "a", "--", "env", &root, "python", "manage.py", "collectstatic", "--noinput"];
+    seconds(|| drop(site.ok(&command)))
+}
+
+/// A create that finds nothing but what `builds wheels` has fetched.
+fn cold_create(site: &Site) -> f64 {
+    for entry in fs::read_dir(site.root().join("deps")).unwrap().map(Result::unwrap) {
+        if !["wheelhouse", "npm", "tools"].contains(&entry.file_name().to_str().unwrap()) {
+            match entry.file_type().unwrap().is_dir() {
+                true => fs::remove_dir_all(entry.path()).unwrap(),
+                false => fs::remove_file(entry.path()).unwrap(),
+            }
+        }
+    }
+    create(site, "a")
+}

@@ -1,0 +1,29 @@
+//! The way that `builds` came to replace, on the same site, from the same packages.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::{seconds, shop};
+use crate::helpers::shell;
+use crate::site::{Site, fixtures};
+
+/// The seconds that one more build takes in that way, which is gone afterwards. `pip` are options of pip's.
+pub fn create(site: &Site, pip: &[&str]) -> f64 {
+    let build = place(site, "build");
+    let mut command = Command::new("sh");
+    command.arg(fixtures().join("bench/original/create.sh")).args([&site.dir, &build, &shop::stores()]);
+    command.arg(shop::tool("virtualenv")).args(pip);
+    let took = seconds(|| drop(shell(&mut command)));
+    assert!(build.join("assets/static/wagtailadmin").is_dir() && build.join("node_modules/webpack").is_dir());
+    fs::remove_dir_all(build).unwrap();
+    took
+}
+
+/// A place of the rival's that does not exist, on the file system of the site's builds.
+pub fn place(site: &Site, name: &str) -> PathBuf {
+    let place = site.root().join("rival").join(name);
+    drop(fs::remove_dir_all(&place));
+    fs::create_dir_all(place.parent().unwrap()).unwrap();
+    place
+}
