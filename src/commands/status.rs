@@ -10,7 +10,7 @@ use crate::model::name::BuildName;
 use crate::model::observed::{Build, Names, State, Worker};
 use crate::report::Done;
 use crate::site::Site;
-use crate::system::files;
+use crate::system::{files, procfs};
 
 /// Takes nothing.
 #[derive(Debug, Args)]
@@ -27,7 +27,7 @@ struct Row {
     /// Started workers.
     workers: usize,
     requests: u64,
-    /// Resident memory of the workers in bytes; uWSGI counts it at each request.
+    /// Resident memory of the workers in bytes.
     memory: u64,
     /// Seconds since 1970.
     created: Option<u64>,
@@ -54,7 +54,7 @@ fn row(site: &Site, names: &Names, build: &Build) -> Row {
         port: site.port(build.name).ok().map(|port| port.number()),
         workers: started().count(),
         requests: started().fold(0, |sum, worker| sum.saturating_add(worker.requests)),
-        memory: started().fold(0, |sum, worker| sum.saturating_add(worker.rss)),
+        memory: started().fold(0, |sum, worker| sum.saturating_add(procfs::memory(worker.pid))),
         created: manifest.map(|manifest| manifest.created),
         size: manifest.and_then(|manifest| Some(manifest.bytes?.saturating_add(manifest.static_bytes.unwrap_or(0)))),
     }

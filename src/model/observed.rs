@@ -59,8 +59,6 @@ pub struct Worker {
     pub exceptions: u64,
     /// Requests that it works on now.
     pub in_request: u32,
-    /// Resident memory in bytes; 0 before its first request.
-    pub rss: u64,
 }
 
 impl Worker {

@@ -31,7 +31,6 @@ struct WorkerStats {
     respawn_count: u32,
     requests: u64,
     exceptions: u64,
-    rss: u64,
     #[serde(default)]
     apps: Vec<serde::de::IgnoredAny>,
     #[serde(default)]
@@ -140,7 +139,6 @@ impl From<WorkerStats> for Worker {
             requests: stats.requests,
             exceptions: stats.exceptions,
             in_request: stats.cores.iter().fold(0, |sum, core| sum.saturating_add(core.in_request)),
-            rss: stats.rss,
             status: stats.status,
         }
     }
@@ -172,7 +170,7 @@ mod tests {
     }
 
     const GOOD: &str = r#"{"version": "2.0.21", "workers": [{"id": 1, "pid": 9, "accepting": 1, "respawn_count": 1,
-            "requests": 2, "exceptions": 1, "status": "busy", "rss": 13086720, "apps": [{"id": 0}],
+            "requests": 2, "exceptions": 1, "status": "busy", "apps": [{"id": 0}],
             "cores": [{"in_request": 1, "vars": ["COOKIE=secret"]}, {"in_request": 1}]}]}"#;
 
     #[test]
@@ -189,7 +187,6 @@ mod tests {
             requests: 2,
             exceptions: 1,
             in_request: 2,
-            rss: 13_086_720,
         };
         assert_eq!(worker, expected);
     }

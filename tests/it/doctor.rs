@@ -89,9 +89,9 @@ fn a_program_that_is_not_there_is_named() {
 fn an_edited_skeleton_is_shown_with_the_lines_that_differ() {
     let site = Site::ready("plain", "");
     let zerg = site.read("deploy/conf/zerg.skel");
-    site.write("deploy/conf/zerg.skel", &zerg.replace("memory-report = true", "harakiri = 30"));
+    site.write("deploy/conf/zerg.skel", &zerg.replace("single-interpreter = true", "harakiri = 30"));
     let path = site.root().join("conf/zerg.skel").display().to_string();
-    let difference = "differs from the shipped one: - memory-report = true + harakiri = 30";
+    let difference = "differs from the shipped one: - single-interpreter = true + harakiri = 30";
     notices(&site, &format!("{path} {difference}"), "leave it if you meant it; remove it and run builds init");
     let findings = &site.json(&["doctor"])["findings"];
     assert_eq!((findings[0]["problem"].as_bool(), findings.as_array().unwrap().len()), (Some(false), 1), "{findings}");

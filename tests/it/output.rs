@@ -59,6 +59,8 @@ fn json_is_one_document_of_documented_fields() {
     assert_eq!((&status["live"], &status["stage"]), (&"c".into(), &"a".into()));
     let row: Vec<&str> = status["builds"][0].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(row.join(" "), "build created memory port requests role size state tag workers");
+    // Two interpreters.
+    assert!(site.status("c")["memory"].as_u64().is_some_and(|bytes| bytes > 2_000_000), "{status}");
 }
 
 #[test]

@@ -34,7 +34,7 @@ enum Answer {
     Workers(usize),
 }
 
-const WORKER: &str = r#"{"id":1,"pid":1,"status":"","accepting":1,"respawn_count":1,"requests":18446744073709551615,"exceptions":1,"rss":18446744073709551615,"apps":[1],"cores":[{"in_request":4294967295},{"in_request":4294967295}]},"#;
+const WORKER: &str = r#"{"id":1,"pid":1,"status":"","accepting":1,"respawn_count":1,"requests":18446744073709551615,"exceptions":1,"apps":[1],"cores":[{"in_request":4294967295},{"in_request":4294967295}]},"#;
 
 impl Impostor {
     fn at(path: &Path, answer: Answer) -> Self {
