@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use super::{Making, Note, refuse_own_names, refuse_ways_out};
 use crate::error::{Error, Result};
@@ -47,7 +48,7 @@ fn before(making: &Making) -> Option<Selection> {
 
 /// The files of one commit, straight from the object store, into a directory that [`Making::begin`] has emptied.
 fn commit(making: &Making, source: &Path, reference: &str) -> Result<String> {
-    if !git::work_tree(source)? {
+    if git::tracked(source)?.is_none() {
         return Err(Error::Unmet {
             problem: format!("--ref {reference} cannot be taken"),
             cause: format!("{} is no git work tree", source.display()),
@@ -65,47 +66,52 @@ fn commit(making: &Making, source: &Path, reference: &str) -> Result<String> {
     }
     making.took(exported.iter().map(PathBuf::as_path));
     let note = format!("{} files of {}", exported.len(), &commit[..12.min(commit.len())]);
-    making.manifest().source.commit = Some(commit);
     making.alter(true);
     Ok(note)
 }
 
 /// The files as they are on the disk.
 fn as_it_is(making: &Making, source: &Path) -> Result<String> {
-    let tracked = git::work_tree(source)?;
-    if tracked {
-        making.manifest().source.commit = git::commit(source, None).ok();
-        describe(making, source, None);
-    }
-    let selection = select(making.site, source)?;
+    let (selection, tracked) = select(making.site, source)?;
     refuse_own_names(&selection, "source")?;
+    thread::scope(|scope| {
+        // Whether tracked files have changed takes git as long as a small copy.
+        if tracked {
+            scope.spawn(|| describe(making, source, None));
+        }
+        copy(making, source, &selection)
+    })
+    .map(|files| format!("{files} files{}", if tracked { " that git tracks" } else { "" }))
+}
+
+/// Copies the selection, removes what an earlier try has copied besides, and returns how many files there are.
+fn copy(making: &Making, source: &Path, selection: &Selection) -> Result<usize> {
     if let Some(before) = before(making) {
-        making.alter(tree::remove_gone(making.paths.dir(), &before, &selection)? > 0);
+        making.alter(tree::remove_gone(making.paths.dir(), &before, selection)? > 0);
     }
     files::write(&making.paths.source_list(), &selection.to_bytes(), Mode::Public)?;
-    let copied = tree::copy(source, &selection, making.paths.dir(), &mut |_| {})?;
+    let copied = tree::copy(source, selection, making.paths.dir(), &mut |_| {})?;
     for skipped in &copied.skipped {
         tracing::warn!("not copied, as it is a socket or device: {}", skipped.display());
     }
     making.alter(copied.changed > 0);
     making.took(selection.iter());
-    let kind = if tracked { " that git tracks" } else { "" };
-    Ok(format!("{} files{kind}", copied.files))
+    Ok(copied.files)
 }
 
-/// What a create takes of the source: what git tracks, or else all but the excludes. The site's own root is not part of
-/// it, nor is `builds.toml`, whose `[env]` may hold secrets.
-fn select(site: &Site, source: &Path) -> Result<Selection> {
+/// What a create takes of the source, and whether that is what git tracks or all but the excludes. The site's own root is
+/// not part of it, nor is `builds.toml`, whose `[env]` may hold secrets.
+fn select(site: &Site, source: &Path) -> Result<(Selection, bool)> {
     let never = [site.layout.root().to_owned(), site.file.clone()];
-    if git::work_tree(source)? {
-        return Ok(tree::listed(source, git::tracked(source)?, &Excludes::default(), &never)?);
+    if let Some(tracked) = git::tracked(source)? {
+        return Ok((tree::listed(source, tracked, &Excludes::default(), &never)?, true));
     }
     let excludes = Excludes::new(&site.config.site.exclude).map_err(|bad| Error::Unmet {
         problem: format!("site.exclude: {:?} is no pattern", bad.0),
         cause: "a pattern names files, and is not empty".into(),
         next: "write a file name with * and ?, such as \"*.pyc\"".into(),
     })?;
-    Ok(tree::everything(source, &excludes, &never)?)
+    Ok((tree::everything(source, &excludes, &never)?, false))
 }
 
 /// The source and the overlay on top of it, each with what a create takes of it.
@@ -114,17 +120,22 @@ fn select(site: &Site, source: &Path) -> Result<Selection> {
 /// One of them is missing or cannot be read.
 pub fn files_of(site: &Site) -> Result<Vec<(PathBuf, Selection)>> {
     let source = directory(site)?;
-    let mut files = vec![(source.to_owned(), select(site, source)?)];
+    let mut files = vec![(source.to_owned(), select(site, source)?.0)];
     if let Some(overlay) = &site.config.site.overlay {
         files.push((overlay.clone(), super::overlay::select(site, overlay)?));
     }
     Ok(files)
 }
 
-/// Takes git's description as the tag where the operator gave none.
+/// Notes which commit it is, and takes git's description as the tag where the operator gave none. `commit` is the one
+/// that the files come from, or else they are those of the work tree.
 fn describe(making: &Making, source: &Path, commit: Option<&str>) {
+    making.manifest().source.commit = commit.map(str::to_owned).or_else(|| git::commit(source, None).ok());
+    if making.tagged {
+        return;
+    }
     let described = git::describe(source, commit).ok().and_then(|text| Tag::from_description(&text));
-    if let Some(tag) = described.filter(|_| !making.tagged) {
+    if let Some(tag) = described {
         // The tag is in the environment of the steps' commands.
         let mut manifest = making.manifest();
         making.alter(manifest.tag != tag);

@@ -5,22 +5,23 @@
 mod command;
 mod export;
 mod stamp;
+mod tracked;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::{fmt, fs, io};
+use std::{fmt, io};
 
 use super::tree::TreeError;
 use command::git;
 
 pub use export::{export, files_in};
 pub use stamp::stamp;
+pub use tracked::tracked;
 
 /// Why git did not do what was asked.
 #[derive(Debug)]
@@ -92,66 +93,6 @@ impl From<TreeError> for GitError {
     }
 }
 
-/// Whether `source` lies in a git work tree and has tracked files. Without git installed nothing does.
-///
-/// # Errors
-/// A repository that git refuses to read, such as one of another user.
-pub fn work_tree(source: &Path) -> Result<bool, GitError> {
-    match git(&[&"rev-parse", &"--is-inside-work-tree"], source, &[]) {
-        Ok(answer) if answer != b"true\n" => Ok(false),
-        Ok(_) => Ok(!git(&[&"ls-files", &"-z", &"--cached"], source, &[])?.is_empty()),
-        Err(GitError::Start(e)) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        // Git has one exit code for all that is fatal; other refusals do not say this.
-        Err(GitError::Failed { said, .. }) if said.contains("not a git repository (or any") => Ok(false),
-        Err(e) => Err(e),
-    }
-}
-
-/// The tracked files below `source` that are in the work tree, submodules included, relative to `source`.
-///
-/// Where a tracked file was deleted, or a directory or a link has taken its or its directory's place, it is left out.
-///
-/// # Errors
-/// Whatever git refuses, and a file that cannot be looked at.
-pub fn tracked(source: &Path) -> Result<Vec<PathBuf>, GitError> {
-    let list = git(&[&"ls-files", &"-z", &"--cached", &"--recurse-submodules"], source, &[])?;
-    let mut files: Vec<_> = paths(&list).map(Path::to_owned).collect();
-    // A file in conflict is listed once for each side.
-    files.dedup();
-    let mut directories = HashMap::new();
-    let mut present = Vec::with_capacity(files.len());
-    for file in files {
-        let parent = file.parent().unwrap_or(&file).to_owned();
-        if real_directory(source, &parent, &mut directories)? && !is_directory(source, &file)?.unwrap_or(true) {
-            present.push(file);
-        }
-    }
-    Ok(present)
-}
-
-/// Whether `path` and all above it are directories and not links, as git demands of a tracked file's.
-fn real_directory(source: &Path, path: &Path, known: &mut HashMap<PathBuf, bool>) -> Result<bool, GitError> {
-    let Some(parent) = path.parent() else {
-        return Ok(true);
-    };
-    if let Some(&real) = known.get(path) {
-        return Ok(real);
-    }
-    let real = real_directory(source, parent, known)? && is_directory(source, path)? == Some(true);
-    known.insert(path.to_owned(), real);
-    Ok(real)
-}
-
-/// `None` if nothing is there.
-fn is_directory(source: &Path, path: &Path) -> Result<Option<bool>, GitError> {
-    let path = source.join(path);
-    match fs::symlink_metadata(&path) {
-        Ok(found) => Ok(Some(found.is_dir())),
-        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
-        Err(e) => Err(TreeError::new("look at", &path, e).into()),
-    }
-}
-
 /// The full hash of the commit that `revision` names, by default the one checked out.
 ///
 /// # Errors
@@ -177,16 +118,14 @@ pub fn commit(source: &Path, revision: Option<&str>) -> Result<String, GitError>
     }
 }
 
-/// A name for people: the nearest tag, and how far from it `revision` is, or else the short hash.
+/// A name for people: the nearest tag, and how far from it `commit`, a hash, is; or else the short hash.
 ///
-/// Without a revision it names the work tree, with `-dirty` at the end if tracked files have changed.
+/// Without a commit it names the work tree, with `-dirty` at the end if tracked files have changed: all are looked at.
 ///
 /// # Errors
-/// Like [`commit`].
-pub fn describe(source: &Path, revision: Option<&str>) -> Result<String, GitError> {
-    let hash = commit(source, revision)?;
-    let last = if revision.is_some() { hash.as_str() } else { "--dirty" };
-    let name = git(&[&"describe", &"--tags", &"--always", &last], source, &[])?;
+/// There is no commit.
+pub fn describe(source: &Path, commit: Option<&str>) -> Result<String, GitError> {
+    let name = git(&[&"describe", &"--tags", &"--always", &commit.unwrap_or("--dirty")], source, &[])?;
     Ok(text(&name))
 }
 

@@ -44,7 +44,7 @@ impl Site {
     pub fn new(fixture: &str, extra: &str) -> Self {
         let site = Self::of(&fixtures().join(fixture));
         site.configure(extra);
-        site.link_stores(shared_stores(), &["wheelhouse", "npm", "tools", "uv-cache"]);
+        site.link_stores(shared_stores(), &["wheelhouse", "npm", "tools"]);
         site
     }
 

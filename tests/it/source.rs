@@ -235,3 +235,22 @@ fn a_bad_tag_is_refused_before_anything_is_made() {
     }
     assert!(!site.build("a").exists());
 }
+
+#[test]
+fn git_is_asked_few_questions() {
+    let site = tracked("");
+    let (log, tools) = (site.dir.with_extension("asked"), site.root().join("tools"));
+    let real = shell(Command::new("sh").args(["-c", "command -v git"]));
+    let recorder = format!("#!/bin/sh\necho \"$3\" >> {}\nexec {} \"$@\"\n", log.display(), real.trim());
+    site.write("deploy/tools/git", &recorder);
+    fs::set_permissions(tools.join("git"), Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+    let asked = |args: &[&str]| {
+        drop(fs::remove_file(&log));
+        let said = site.command(args).env("PATH", &path).output().unwrap();
+        assert!(said.status.success(), "{said:?}");
+        fs::read_to_string(&log).unwrap()
+    };
+    assert_eq!(asked(&["create", "a"]), "ls-files\nrev-parse\ndescribe\n");
+    fs::remove_file(log).unwrap();
+}

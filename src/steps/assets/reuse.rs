@@ -8,6 +8,7 @@ use std::{env, fs};
 use super::super::Making;
 use crate::error::{Error, Result};
 use crate::model::digest::{Digest, Inputs};
+use crate::system::files;
 
 /// A tag that is shorter may stand in a file by chance.
 const TELLING: usize = 6;
@@ -67,6 +68,10 @@ fn source(making: &Making) -> Result<Digest> {
     let mut list = String::new();
     for path in making.files().iter().filter(|path| read(path)) {
         let file = making.paths.dir().join(path);
+        if !files::exists(&file) {
+            // The site's own builds.toml, in a commit.
+            continue;
+        }
         let failed = |error| Error::io("read", &file)(error);
         let data = fs::symlink_metadata(&file).map_err(failed)?;
         let content = match () {

@@ -1,0 +1,99 @@
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, open};
+use nix::sys::stat::{Mode, SFlag, fstatat};
+
+use super::super::tree::TreeError;
+use super::{GitError, git, paths};
+
+/// The tracked files below `source` that are in the work tree, submodules included, relative to `source`. `None` if it
+/// lies in no work tree, or has no tracked files. Without git installed nothing lies in one.
+///
+/// Where a tracked file was deleted, or a directory or a link has taken its or its directory's place, it is left out.
+///
+/// # Errors
+/// A repository that git refuses to read, such as one of another user, and a file that cannot be looked at.
+pub fn tracked(source: &Path) -> Result<Option<Vec<PathBuf>>, GitError> {
+    let list = match git(&[&"ls-files", &"-z", &"--cached", &"--recurse-submodules"], source, &[]) {
+        Ok(list) => list,
+        Err(GitError::Start(e)) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // Git has one exit code for all that is fatal; other refusals do not say this.
+        Err(GitError::Failed { said, .. }) if said.contains("not a git repository (or any") => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let mut files: Vec<_> = paths(&list).map(Path::to_owned).collect();
+    // A file in conflict is listed once for each side.
+    files.dedup();
+    if files.is_empty() { Ok(None) } else { present(source, files).map(Some) }
+}
+
+/// The `files` that are there and no directories.
+fn present(source: &Path, files: Vec<PathBuf>) -> Result<Vec<PathBuf>, GitError> {
+    let mut places = Places { source, real: HashMap::new() };
+    let mut present = Vec::with_capacity(files.len());
+    // Looked up from their open directory, which most files share with the one before, they take half the time.
+    let mut last: Option<(PathBuf, Option<OwnedFd>)> = None;
+    for file in files {
+        let (parent, name) = (file.parent().unwrap_or(&file), file.file_name().unwrap_or_default());
+        if last.as_ref().is_none_or(|(path, _)| path != parent) {
+            last = Some((parent.to_owned(), places.open(parent)?));
+        }
+        if let Some((_, Some(directory))) = &last
+            && is_directory(directory, name).map_err(|e| looking(&source.join(&file), e))? == Some(false)
+        {
+            present.push(file);
+        }
+    }
+    Ok(present)
+}
+
+/// The directories of tracked files.
+struct Places<'a> {
+    source: &'a Path,
+    /// Which of them, relative to the source, are directories as all above them, and not links, as git demands.
+    real: HashMap<PathBuf, bool>,
+}
+
+impl Places<'_> {
+    fn open(&mut self, path: &Path) -> Result<Option<OwnedFd>, GitError> {
+        if !self.real(path)? {
+            return Ok(None);
+        }
+        let place = self.source.join(path);
+        let opened = open(&place, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
+        opened.map(Some).map_err(|e| looking(&place, e))
+    }
+
+    fn real(&mut self, path: &Path) -> Result<bool, GitError> {
+        let Some(parent) = path.parent() else {
+            return Ok(true);
+        };
+        if let Some(&real) = self.real.get(path) {
+            return Ok(real);
+        }
+        let place = self.source.join(path);
+        let at = nix::fcntl::AT_FDCWD;
+        let real =
+            self.real(parent)? && is_directory(at, place.as_os_str()).map_err(|e| looking(&place, e))? == Some(true);
+        self.real.insert(path.to_owned(), real);
+        Ok(real)
+    }
+}
+
+/// `None` if nothing is there.
+fn is_directory(at: impl std::os::fd::AsFd, name: &OsStr) -> nix::Result<Option<bool>> {
+    match fstatat(at, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(found) => Ok(Some(SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR)),
+        Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn looking(path: &Path, e: Errno) -> GitError {
+    TreeError::new("look at", path, e.into()).into()
+}
