@@ -349,19 +349,22 @@ impl From<TreeError> for Error {
 impl From<GitError> for Error {
     fn from(error: GitError) -> Self {
         let next = match &error {
-            GitError::Tree(_) => "builds doctor",
-            GitError::Start(_) => "apt-get install git",
-            GitError::BadRevision(_) | GitError::UnknownRevision { .. } => "git log --oneline shows the commits",
-            GitError::Submodules { .. } => "create without --ref, from a work tree with its submodules checked out",
-            GitError::Failed { .. } => "do what git says, then try again",
+            GitError::Tree(_) => "builds doctor".into(),
+            GitError::Start(_) => "apt-get install git".into(),
+            GitError::BadRevision(_) | GitError::UnknownRevision { .. } => "git log --oneline shows the commits".into(),
+            GitError::Submodules { .. } => {
+                "git checkout that commit, git submodule update --init --recursive, then create without --ref".into()
+            }
+            GitError::NotCheckedOut { source, .. } => {
+                format!("git -C {} submodule update --init --recursive", source.display())
+            }
+            GitError::Failed { .. } => "do what git says, then try again".into(),
         };
         match error {
             GitError::Tree(error) => error.into(),
-            error => Self::Unmet {
-                problem: "the source cannot be read with git".into(),
-                cause: error.to_string(),
-                next: next.into(),
-            },
+            error => {
+                Self::Unmet { problem: "the source cannot be read with git".into(), cause: error.to_string(), next }
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::tag::Tag;
 use crate::site::Site;
 use crate::system::files::{self, Mode};
-use crate::system::git;
+use crate::system::git::{self, GitError, Tracked};
 use crate::system::tree::{self, Excludes, Selection};
 
 pub fn run(making: &Making, _: &Path) -> Result<Note> {
@@ -103,8 +103,11 @@ fn copy(making: &Making, source: &Path, selection: &Selection) -> Result<usize> 
 /// not part of it, nor is `builds.toml`, whose `[env]` may hold secrets.
 fn select(site: &Site, source: &Path) -> Result<(Selection, bool)> {
     let never = [site.layout.root().to_owned(), site.file.clone()];
-    if let Some(tracked) = git::tracked(source)? {
-        return Ok((tree::listed(source, tracked, &Excludes::default(), &never)?, true));
+    if let Some(Tracked { files, missing }) = git::tracked(source)? {
+        if !missing.is_empty() {
+            return Err(GitError::NotCheckedOut { source: source.to_owned(), paths: missing }.into());
+        }
+        return Ok((tree::listed(source, files, &Excludes::default(), &never)?, true));
     }
     let excludes = Excludes::new(&site.config.site.exclude).map_err(|bad| Error::Unmet {
         problem: format!("site.exclude: {:?} is no pattern", bad.0),

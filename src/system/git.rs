@@ -21,7 +21,7 @@ use command::git;
 
 pub use export::{export, files_in};
 pub use stamp::stamp;
-pub use tracked::tracked;
+pub use tracked::{Tracked, tracked};
 
 /// Why git did not do what was asked.
 #[derive(Debug)]
@@ -53,6 +53,13 @@ pub enum GitError {
         /// Relative to the source.
         paths: Vec<PathBuf>,
     },
+    /// The work tree has submodules whose files are not there.
+    NotCheckedOut {
+        /// The work tree, or a directory of it.
+        source: PathBuf,
+        /// Relative to the source.
+        paths: Vec<PathBuf>,
+    },
     /// A file could not be handled.
     Tree(TreeError),
 }
@@ -70,8 +77,9 @@ impl fmt::Display for GitError {
                 write!(f, "the git repository of {source:?} has no {revision:?}")
             }
             Self::Submodules { revision, paths } => {
-                write!(f, "{revision:?} has submodules, which are not in its repository: {paths:?}")
+                write!(f, "{revision:?} has submodules, whose files are not in its repository: {}", few(paths))
             }
+            Self::NotCheckedOut { paths, .. } => write!(f, "submodules are not checked out: {}", few(paths)),
             Self::Tree(e) => e.fmt(f),
         }
     }
@@ -141,4 +149,21 @@ fn path_line(line: &[u8]) -> OsString {
 /// The paths in a NUL-separated list.
 fn paths(list: &[u8]) -> impl Iterator<Item = &Path> {
     list.split(|&b| b == 0).filter(|p| !p.is_empty()).map(|p| Path::new(OsStr::from_bytes(p)))
+}
+
+/// The mode of a submodule in a list of entries.
+const SUBMODULE: &[u8] = b"160000 ";
+
+/// The path in an entry that git lists: `<mode> <what git knows>`, a tab, and the path as it is.
+fn entry_path(entry: &[u8]) -> &Path {
+    let tab = entry.iter().position(|&b| b == b'\t').map_or(0, |tab| tab + 1);
+    Path::new(OsStr::from_bytes(&entry[tab..]))
+}
+
+/// The first of some paths, and how many more there are.
+fn few(paths: &[PathBuf]) -> String {
+    const SHOWN: usize = 5;
+    let names: Vec<_> = paths.iter().take(SHOWN).map(|path| path.display().to_string()).collect();
+    let more = paths.len().saturating_sub(SHOWN);
+    names.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
 }

@@ -237,6 +237,29 @@ fn a_bad_tag_is_refused_before_anything_is_made() {
 }
 
 #[test]
+fn submodules_that_are_not_there_are_refused() {
+    let site = Site::up("plain", "");
+    let library = site.root().join("library");
+    site.write("deploy/library/inner.py", "");
+    repository(&library);
+    repository(&site.dir);
+    let path = library.display().to_string();
+    git(&site.dir, &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &path, "vendored"]);
+    commit(&site.dir, "second");
+    let said = site.fails(1, &["create", "b", "--ref", "HEAD"]);
+    assert!(said.contains("has submodules, whose files are not in its repository: vendored\n"), "{said}");
+    assert!(said.contains("git submodule update --init --recursive, then create without --ref"), "{said}");
+    site.ok(&["create", "a"]);
+    assert!(site.build("a").join("vendored/inner.py").exists());
+
+    git(&site.dir, &["submodule", "--quiet", "deinit", "--force", "vendored"]);
+    let said = site.fails(1, &["create", "b"]);
+    assert!(said.contains("submodules are not checked out: vendored\n"), "{said}");
+    assert!(said.contains(&format!("git -C {} submodule update --init --recursive", site.dir.display())), "{said}");
+    assert!(!site.build("b").join("wsgi.py").exists(), "nothing was copied");
+}
+
+#[test]
 fn git_is_asked_few_questions() {
     let site = tracked("");
     let (log, tools) = (site.dir.with_extension("asked"), site.root().join("tools"));

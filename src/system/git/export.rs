@@ -6,7 +6,7 @@ use std::{env, path};
 use nix::unistd::mkdtemp;
 
 use super::super::tree::{TreeError, make_target, remove_all, set_mtime};
-use super::{GitError, commit, git, path_line, text};
+use super::{GitError, SUBMODULE, commit, entry_path, git, path_line, text};
 
 /// Writes the files that `source` has in the commit `revision` into `target`, and returns them relative to it.
 ///
@@ -71,10 +71,8 @@ fn files(source: &Path, revision: &str, tree: &OsStr) -> Result<Vec<PathBuf>, Gi
     let list = git(&[&"ls-tree", &"-r", &"-z", &"--full-tree", &tree], source, &[])?;
     let (mut files, mut submodules) = (Vec::new(), Vec::new());
     for entry in list.split(|&b| b == 0).filter(|entry| !entry.is_empty()) {
-        // `<mode> <type> <object>`, a tab, and the path as it is.
-        let tab = entry.iter().position(|&b| b == b'\t').unwrap_or_default();
-        let path = PathBuf::from(OsStr::from_bytes(&entry[tab + 1..]));
-        match entry.starts_with(b"160000 ") {
+        let path = entry_path(entry).to_owned();
+        match entry.starts_with(SUBMODULE) {
             true => submodules.push(path),
             false => files.push(path),
         }

@@ -66,7 +66,7 @@ fn site_files() -> Vec<PathBuf> {
 }
 
 fn files_of(source: &Path) -> Vec<PathBuf> {
-    tracked(source).unwrap().unwrap()
+    tracked(source).unwrap().unwrap().files
 }
 
 #[test]
@@ -145,9 +145,46 @@ fn files_of_submodules_are_tracked() {
     let place = Scratch::new();
     let repository = repository(&place);
     with_submodule(&place, &repository);
-    let files = files_of(&repository.join("site"));
+    let site = repository.join("site");
+    let found = tracked(&site).unwrap().unwrap();
+    assert_eq!(found.missing, Vec::<PathBuf>::new());
+    let files = found.files;
     assert!(files.contains(&"vendored/inner".into()), "{files:?}");
     assert!(!files.contains(&"vendored".into()), "{files:?}");
+}
+
+#[test]
+fn a_submodule_that_is_not_checked_out_is_missing() {
+    let place = Scratch::new();
+    let repository = repository(&place);
+    with_submodule(&place, &repository);
+    let missing = |source: &Path| tracked(source).unwrap().unwrap().missing;
+
+    let middle = place.directory("middle");
+    user(&middle, &["init", "--quiet"]);
+    user(&middle, &["submodule", "--quiet", "add", place.join("library").to_str().unwrap(), "deep/nested"]);
+    record(&middle);
+    user(&repository, &["submodule", "--quiet", "add", middle.to_str().unwrap(), "site/app/middle"]);
+    place.write("repository/site/now a directory", "");
+    record(&repository);
+    fs::remove_file(repository.join("site/now a directory")).unwrap();
+    place.write("repository/site/now a directory/untracked", "");
+    assert_eq!(missing(&repository.join("site")), [Path::new("app/middle/deep/nested")]);
+
+    let clone = place.join("clone");
+    user(&place, &["clone", "--quiet", repository.to_str().unwrap(), "clone"]);
+    assert_eq!(missing(&clone.join("site")), ["vendored", "app/middle"].map(Path::new));
+    user(&clone, &["submodule", "--quiet", "update", "--init", "--recursive"]);
+    assert_eq!(missing(&clone), Vec::<PathBuf>::new());
+    fs::remove_dir_all(clone.join("site/vendored")).unwrap();
+    assert_eq!(missing(&clone), Vec::<PathBuf>::new(), "deleted, as a file can be");
+
+    let embedded = place.directory("repository/site/embedded");
+    user(&embedded, &["init", "--quiet"]);
+    place.write("repository/site/embedded/file", "");
+    record(&embedded);
+    record(&repository);
+    assert!(missing(&repository).contains(&"site/embedded".into()));
 }
 
 /// Adds and commits a submodule at `site/vendored`.

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -9,16 +9,24 @@ use nix::fcntl::{AtFlags, OFlag, open};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 
 use super::super::tree::TreeError;
-use super::{GitError, git, paths};
+use super::{GitError, SUBMODULE, entry_path, git, paths};
 
-/// The tracked files below `source` that are in the work tree, submodules included, relative to `source`. `None` if it
-/// lies in no work tree, or has no tracked files. Without git installed nothing lies in one.
-///
-/// Where a tracked file was deleted, or a directory or a link has taken its or its directory's place, it is left out.
+/// What git tracks below a source, relative to it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Tracked {
+    /// The files that are in the work tree, those of submodules included. Where one was deleted, or a directory or a link
+    /// has taken its or its directory's place, it is left out.
+    pub files: Vec<PathBuf>,
+    /// The submodules whose files are not there, since they were not checked out or git does not know them as such.
+    pub missing: Vec<PathBuf>,
+}
+
+/// What git tracks below `source`; `None` if it lies in no work tree, or has no tracked files. Without git installed nothing
+/// lies in one.
 ///
 /// # Errors
 /// A repository that git refuses to read, such as one of another user, and a file that cannot be looked at.
-pub fn tracked(source: &Path) -> Result<Option<Vec<PathBuf>>, GitError> {
+pub fn tracked(source: &Path) -> Result<Option<Tracked>, GitError> {
     let list = match git(&[&"ls-files", &"-z", &"--cached", &"--recurse-submodules"], source, &[]) {
         Ok(list) => list,
         Err(GitError::Start(e)) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -29,13 +37,17 @@ pub fn tracked(source: &Path) -> Result<Option<Vec<PathBuf>>, GitError> {
     let mut files: Vec<_> = paths(&list).map(Path::to_owned).collect();
     // A file in conflict is listed once for each side.
     files.dedup();
-    if files.is_empty() { Ok(None) } else { present(source, files).map(Some) }
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let (files, directories) = present(source, files)?;
+    Ok(Some(Tracked { files, missing: submodules(source, &directories)? }))
 }
 
-/// The `files` that are there and no directories.
-fn present(source: &Path, files: Vec<PathBuf>) -> Result<Vec<PathBuf>, GitError> {
+/// Those of `files` that are there and no directories, and those that are directories.
+fn present(source: &Path, files: Vec<PathBuf>) -> Result<(Vec<PathBuf>, Vec<PathBuf>), GitError> {
     let mut places = Places { source, real: HashMap::new() };
-    let mut present = Vec::with_capacity(files.len());
+    let (mut present, mut directories) = (Vec::with_capacity(files.len()), Vec::new());
     // Looked up from their open directory, which most files share with the one before, they take half the time.
     let mut last: Option<(PathBuf, Option<OwnedFd>)> = None;
     for file in files {
@@ -43,13 +55,30 @@ fn present(source: &Path, files: Vec<PathBuf>) -> Result<Vec<PathBuf>, GitError>
         if last.as_ref().is_none_or(|(path, _)| path != parent) {
             last = Some((parent.to_owned(), places.open(parent)?));
         }
-        if let Some((_, Some(directory))) = &last
-            && is_directory(directory, name).map_err(|e| looking(&source.join(&file), e))? == Some(false)
-        {
-            present.push(file);
+        let Some((_, Some(directory))) = &last else {
+            continue;
+        };
+        match is_directory(directory, name).map_err(|e| looking(&source.join(&file), e))? {
+            Some(false) => present.push(file),
+            Some(true) => directories.push(file),
+            None => {}
         }
     }
-    Ok(present)
+    Ok((present, directories))
+}
+
+/// Those of `directories` that are no files to git either, but submodules. They may be submodules of submodules, so the
+/// repository that knows is the one of the directory above.
+fn submodules(source: &Path, directories: &[PathBuf]) -> Result<Vec<PathBuf>, GitError> {
+    let mut submodules = Vec::new();
+    let parents: BTreeSet<_> = directories.iter().filter_map(|path| path.parent()).collect();
+    for parent in parents {
+        let staged = git(&[&"ls-files", &"-z", &"--stage"], &source.join(parent), &[])?;
+        let listed = staged.split(|&b| b == 0).filter(|entry| entry.starts_with(SUBMODULE));
+        let here = listed.map(entry_path).filter(|path| path.components().count() == 1).map(|path| parent.join(path));
+        submodules.extend(here.filter(|path| directories.contains(path)));
+    }
+    Ok(submodules)
 }
 
 /// The directories of tracked files.
