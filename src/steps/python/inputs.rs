@@ -14,12 +14,9 @@ use crate::site::Site;
 pub const UV: [&str; 8] =
     ["pip", "install", "--exact", "--offline", "--no-config", "--no-progress", "--link-mode", "clone"];
 
-/// The inputs of a build whose packages uv installs.
-///
-/// # Errors
-/// A wheel cannot be read.
-pub fn of(site: &Site, venv: &Venv, requirements: &Requirements) -> Result<Inputs> {
-    let mut inputs = Inputs::default();
+/// The inputs of a build whose packages uv installs from these wheels.
+pub fn of(site: &Site, venv: &Venv, requirements: &Requirements, wheels: Inputs) -> Inputs {
+    let mut inputs = wheels;
     inputs.add("builds", env!("CARGO_PKG_VERSION"));
     inputs.add("Python", &venv.identity);
     inputs.add("uv", uv_version(site).unwrap_or_default());
@@ -27,6 +24,15 @@ pub fn of(site: &Site, venv: &Venv, requirements: &Requirements) -> Result<Input
     for (file, text) in &requirements.files {
         inputs.add(file.display().to_string(), Digest::of(text.as_bytes()));
     }
+    inputs
+}
+
+/// The digests of all wheels.
+///
+/// # Errors
+/// One cannot be read.
+pub fn wheels(site: &Site) -> Result<Inputs> {
+    let mut inputs = Inputs::default();
     let wheelhouse = site.layout.wheelhouse();
     for entry in fs::read_dir(&wheelhouse).into_iter().flatten().flatten().filter(|entry| entry.path().is_file()) {
         let digest = File::open(entry.path()).and_then(Digest::read).map_err(Error::io("read", &entry.path()))?;

@@ -6,11 +6,13 @@ mod packages;
 mod venv;
 
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use super::store::{self, Entry, Record, Store};
 use super::{Making, Note, bytecode};
 use crate::error::{Error, Result};
 use crate::model::config::Installer;
+use crate::model::digest::Inputs;
 use crate::model::manifest::Package;
 use crate::model::requirements::Requirements;
 use crate::system::process::Run;
@@ -19,17 +21,27 @@ use packages::Packages;
 use venv::Venv;
 
 pub fn run(making: &Making, log: &Path) -> Result<Note> {
-    let venv = Venv::make(making)?;
-    making.manifest().python = Some(venv.version.clone());
     let files = files(making)?;
+    let read = |file: &Path| files::read(&making.paths.dir().join(file));
+    let requirements = Requirements::read(&files, read)?;
+    let never = not_for_reuse(making, &requirements);
+    let (venv, wheels) = thread::scope(|scope| {
+        // Python makes the environment meanwhile.
+        let wheels = (never.is_none() && !files.is_empty()).then(|| scope.spawn(|| inputs::wheels(making.site)));
+        let venv = Venv::make(making);
+        (venv, wheels.map(|wheels| wheels.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
+    });
+    let venv = venv?;
+    making.manifest().python = Some(venv.version.clone());
     if files.is_empty() {
         return Ok(Some(format!("Python {}, no requirements", venv.version)));
     }
-    let read = |file: &Path| files::read(&making.paths.dir().join(file));
-    let requirements = Requirements::read(&files, read)?;
-    let (packages, note) = match not_for_reuse(making, &requirements) {
-        Some(why) => (alone(making, &venv, &files, log)?, format!("; not for reuse, as {why}")),
-        None => reusing(making, &venv, &files, &requirements, log)?,
+    let (packages, note) = match (never, wheels) {
+        (None, Some(wheels)) => {
+            let inputs = inputs::of(making.site, &venv, &requirements, wheels?);
+            reusing(making, &venv, &files, inputs, log)?
+        }
+        (why, _) => (alone(making, &venv, &files, log)?, format!("; not for reuse, as {}", why.unwrap_or_default())),
     };
     let note = format!("Python {}, {} packages{note}", venv.version, packages.len());
     let uwsgi = packages.iter().find(|package| package.name.eq_ignore_ascii_case("pyuwsgi"));
@@ -61,10 +73,10 @@ fn reusing(
     making: &Making,
     venv: &Venv,
     files: &[PathBuf],
-    requirements: &Requirements,
+    inputs: Inputs,
     log: &Path,
 ) -> Result<(Vec<Package>, String)> {
-    let (store, inputs) = (Store::open(making.site, "python")?, inputs::of(making.site, venv, requirements)?);
+    let store = Store::open(making.site, "python")?;
     making.manifest().digests.insert("python".into(), inputs.key());
     if let Some(entry) = making.reusable(|| store.find(&inputs.key())) {
         take(making, &store, &entry, venv)?;
