@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Making, Note, refuse_own_names, refuse_ways_out};
+use super::places::{refuse_own_names, refuse_ways_out};
+use super::{Making, Note};
 use crate::error::{Error, Result};
 use crate::site::Site;
 use crate::system::tree::{self, Excludes, Selection};

@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use super::{Making, Note, refuse_own_names, refuse_ways_out};
+use super::places::{refuse_own_names, refuse_ways_out};
+use super::{Making, Note};
 use crate::error::{Error, Result};
 use crate::model::tag::Tag;
 use crate::site::Site;
