@@ -1,6 +1,7 @@
 use clap::Args;
 
 use super::Cli;
+use super::status::bytes;
 use crate::error::Result;
 use crate::model::name::BuildName;
 use crate::model::observed::Build;
@@ -8,7 +9,7 @@ use crate::model::rules;
 use crate::report::Done;
 use crate::serve::emperor::Emperor;
 use crate::site::Site;
-use crate::steps::{self, Wish};
+use crate::steps::{self, Course, Wish};
 
 /// What to make.
 #[derive(Debug, Args)]
@@ -30,11 +31,11 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let (site, name) = (cli.site()?, super::name(&arguments.name)?);
     let tag = arguments.tag.as_deref().map(str::parse).transpose()?;
     let wish = Wish { tag, reference: arguments.reference.clone(), fresh: arguments.fresh };
-    create(&site, name, &wish)
+    create(&site, name, &wish, &Course::begin())
 }
 
 /// Makes a build under its lock.
-pub fn create(site: &Site, name: BuildName, wish: &Wish) -> Result<Done> {
+pub fn create(site: &Site, name: BuildName, wish: &Wish, course: &Course) -> Result<Done> {
     let port = site.port(name)?;
     let _lock = site.lock_build(name)?;
     site.check_ours(name)?;
@@ -54,10 +55,16 @@ pub fn create(site: &Site, name: BuildName, wish: &Wish) -> Result<Done> {
     Emperor::Vassals.wake(site)?;
 
     let manifest = match cut {
-        Some(manifest) => steps::listen(site, manifest)?,
-        None => steps::make(site, name, wish)?,
+        Some(manifest) => steps::listen(site, manifest, course)?,
+        None => steps::make(site, name, wish, course)?,
     };
-    steps::tidy(site, name);
+    course.follow("tidy", || {
+        steps::tidy(site, name);
+        Ok(None)
+    })?;
+    let (written, shared) = (manifest.written.unwrap_or(0), manifest.shared.unwrap_or(0));
+    let seconds = course.elapsed().as_secs_f64();
+    tracing::info!("total    {seconds:.2} s; {} written, {} shared", bytes(written), bytes(shared));
     Ok(Done::changed(true, format!("build {name} ({}) listens on 127.0.0.1:{port}", manifest.tag))
         .with("build", name)
         .with("tag", &manifest.tag)

@@ -15,7 +15,7 @@ use crate::serve::emperor::Emperor;
 use crate::serve::{conf, names};
 use crate::site::{CONFIG, Site};
 use crate::steps::source::guess_module;
-use crate::steps::{Wish, in_build};
+use crate::steps::{Course, Wish, in_build};
 use crate::system::files::{self, Mode};
 
 /// Takes nothing.
@@ -76,7 +76,7 @@ fn ensure(site: &Site, name: BuildName) -> Result<bool> {
         return Ok(false);
     }
     tracing::info!("create   {name}");
-    create::create(site, name, &Wish::default()).map(|_| true)
+    create::create(site, name, &Wish::default(), &Course::begin()).map(|_| true)
 }
 
 /// Runs the `[init]` commands in the build that will be live. They run again if `init` is killed before it ends.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::Cli;
 use crate::error::Result;
 use crate::model::layout::Role;
+use crate::model::manifest::Manifest;
 use crate::model::name::BuildName;
 use crate::model::observed::{Build, Names, State, Worker};
 use crate::report::Done;
@@ -56,7 +57,7 @@ fn row(site: &Site, names: &Names, build: &Build) -> Row {
         requests: started().fold(0, |sum, worker| sum.saturating_add(worker.requests)),
         memory: started().fold(0, |sum, worker| sum.saturating_add(procfs::memory(worker.pid))),
         created: manifest.map(|manifest| manifest.created),
-        size: manifest.and_then(|manifest| Some(manifest.bytes?.saturating_add(manifest.static_bytes.unwrap_or(0)))),
+        size: manifest.and_then(Manifest::size),
     }
 }
 

@@ -40,6 +40,9 @@ pub struct Origin {
 pub struct StepRecord {
     /// The step's name.
     pub name: String,
+    /// Seconds from the begin of the create that did it.
+    #[serde(default)]
+    pub began: Option<f64>,
     /// Seconds that it took.
     pub seconds: f64,
 }
@@ -89,6 +92,15 @@ pub struct Manifest {
     pub bytes: Option<u64>,
     /// Size of its static files in bytes, when the create ended.
     pub static_bytes: Option<u64>,
+    /// Seconds that the create took.
+    #[serde(default)]
+    pub seconds: Option<f64>,
+    /// The bytes of the build and its static files that the create wrote.
+    #[serde(default)]
+    pub written: Option<u64>,
+    /// Those that take no room of their own: they are other builds', too.
+    #[serde(default)]
+    pub shared: Option<u64>,
     /// The build that an archive shares unchanged files with.
     pub basis: Option<BuildName>,
     /// A digest of `builds.toml` when the create began: finished steps are not to be trusted after a change of it.
@@ -116,10 +128,18 @@ impl Manifest {
             module: None,
             bytes: None,
             static_bytes: None,
+            seconds: None,
+            written: None,
+            shared: None,
             basis: None,
             inputs: 0,
             steps: Vec::new(),
         }
+    }
+
+    /// Bytes of the build and its static files, when the create ended.
+    pub fn size(&self) -> Option<u64> {
+        Some(self.bytes?.saturating_add(self.static_bytes.unwrap_or(0)))
     }
 
     /// Whether the create has come to its end, which is the record of its last step.
@@ -147,7 +167,7 @@ mod tests {
 
     const GOOD: &str = r#"{"name": "a", "state": "complete", "tag": "v1", "created": 5, "finished": 7, "source": {"path":
         "/src", "commit": "0f1e", "ref": null}, "python": "3.11.2", "module": "shop.wsgi:application", "bytes": 9,
-        "static_bytes": 9, "basis": "b", "inputs": 17, "steps": [{"name": "source", "seconds": 0.5}]}"#;
+        "static_bytes": 9, "seconds": 1.5, "written": 8, "shared": 10, "basis": "b", "inputs": 17, "steps": [{"name": "source", "began": 0.25, "seconds": 0.5}]}"#;
 
     proptest! {
         #[test]
@@ -155,6 +175,7 @@ mod tests {
             if let Ok(mut manifest) = serde_json::from_str::<Manifest>(&text) {
                 // Their seconds are rounded.
                 manifest.steps.clear();
+                manifest.seconds = None;
                 let again = serde_json::from_str(&serde_json::to_string(&manifest).unwrap()).unwrap();
                 prop_assert_eq!(&manifest, &again);
                 let plain = |text: &str| !text.contains(|c: char| c.is_whitespace() || ";{}%$\"".contains(c));
@@ -165,8 +186,8 @@ mod tests {
 
     #[test]
     fn the_manifest_of_an_older_version_is_understood() {
-        let text =
-            r#"{"name": "a", "state": "complete", "tag": "v1", "created": 5, "source": {"path": "/src"}, "steps": []}"#;
+        let text = r#"{"name": "a", "state": "complete", "tag": "v1", "created": 5, "source": {"path": "/src"},
+            "steps": [{"name": "source", "seconds": 0.5}]}"#;
         let manifest: Manifest = serde_json::from_str(text).unwrap();
         assert_eq!((manifest.state, manifest.created, manifest.inputs), (Progress::Complete, 5, 0));
     }

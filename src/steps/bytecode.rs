@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Making, Note};
 use crate::error::Result;
+use crate::model::layout::BuildPaths;
 use crate::model::manifest::{Manifest, Progress};
 use crate::system::process::Run;
 
@@ -13,9 +14,12 @@ const COMPILE: &str = include_str!("bytecode.py");
 /// Compiles the modules of the source and the overlay.
 pub fn run(making: &Making, log: &Path) -> Result<Note> {
     let earlier = if making.fresh { None } else { latest(making)? };
-    let earlier = earlier.map(|made| making.site.layout.build(made.name).dir().to_owned());
-    compile(making, making.paths.dir(), earlier.as_deref(), log)?;
-    Ok(None)
+    let paths = earlier.as_ref().map(|made| making.site.layout.build(made.name));
+    compile(making, making.paths.dir(), paths.as_ref().map(BuildPaths::dir), log)?;
+    Ok(Some(match earlier {
+        Some(made) => format!("compiled, but for what {} has", made.name),
+        None => "compiled".into(),
+    }))
 }
 
 /// Compiles the modules below a directory; `earlier` is where an earlier build has them.

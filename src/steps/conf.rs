@@ -23,7 +23,7 @@ pub fn run(making: &Making, _: &Path) -> Result<Note> {
     let manifest = making.manifest().clone();
     write(making.site, &manifest)?;
     files::write(&making.paths.tag(), format!("{}\n", manifest.tag).as_bytes(), Mode::Public)?;
-    Ok(None)
+    Ok(Some("uWSGI, nginx, environment".into()))
 }
 
 /// Writes what depends on `builds.toml`, for a create, and again before workers start: ports, workers, environment.

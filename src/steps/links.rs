@@ -14,5 +14,5 @@ pub fn run(making: &Making, _: &Path) -> Result<Note> {
     let up = Path::new("../../../assets");
     files::link(&up.join("static").join(name.to_string()), &making.paths.assets().join("static"))?;
     files::link(&up.join("media"), &making.paths.assets().join("media"))?;
-    Ok(None)
+    Ok(Some("static files, media".into()))
 }

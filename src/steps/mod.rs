@@ -3,6 +3,7 @@
 mod assets;
 mod bytecode;
 pub mod conf;
+mod course;
 mod graph;
 mod links;
 pub mod node;
@@ -15,10 +16,9 @@ mod store;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::model::digest::Inputs;
@@ -32,6 +32,7 @@ use crate::site::Site;
 use crate::system::process::Run;
 use crate::system::tree::Cloned;
 use crate::system::{files, tree};
+pub use course::Course;
 use graph::Node;
 use store::{Entry, Pending, Store};
 
@@ -39,6 +40,7 @@ use store::{Entry, Pending, Store};
 pub struct Making<'a> {
     site: &'a Site,
     name: BuildName,
+    course: &'a Course,
     paths: BuildPaths,
     manifest: Mutex<Manifest>,
     /// Whether the tag was given, and so is not git's to say.
@@ -51,10 +53,10 @@ pub struct Making<'a> {
     fresh: bool,
     /// What is to be found by later builds, once it is on the disk.
     pending: Mutex<Vec<Pending>>,
-    /// What was put into the build.
-    size: Mutex<Cloned>,
     /// The files of the source and the overlay, relative to the build, where somebody wants to know.
     files: Mutex<BTreeSet<PathBuf>>,
+    /// The bytes that were put into the build without taking room of their own.
+    shared: AtomicU64,
 }
 
 /// What an operator asks of a create.
@@ -111,11 +113,11 @@ const fn once(
 ///
 /// # Errors
 /// A step failed. The build stays incomplete; neither the emperor nor nginx sees it.
-pub fn make(site: &Site, name: BuildName, wish: &Wish) -> Result<Manifest> {
-    let making = Making::begin(site, name, wish)?;
+pub fn make(site: &Site, name: BuildName, wish: &Wish, course: &Course) -> Result<Manifest> {
+    let making = Making::begin(site, name, wish, course)?;
     let failed = |step| move |source| Error::Step { step, name, source: Box::new(source) };
     graph::run(&STEPS, |node| making.take(node).map_err(failed(node.name))).inspect_err(|_| making.keep())?;
-    listen(site, making.finish().map_err(failed(LISTEN))?).map_err(failed(LISTEN))
+    listen(site, making.finish().map_err(failed(LISTEN))?, course).map_err(failed(LISTEN))
 }
 
 /// Removes what no build has from what builds share, and what creates of this one have left half made.
@@ -127,7 +129,7 @@ pub fn tidy(site: &Site, name: BuildName) {
 
 impl<'a> Making<'a> {
     /// Reserves the directory, or takes up the one that an interrupted create left.
-    fn begin(site: &'a Site, name: BuildName, wish: &Wish) -> Result<Self> {
+    fn begin(site: &'a Site, name: BuildName, wish: &Wish, course: &'a Course) -> Result<Self> {
         let paths = site.layout.build(name);
         let origin = Origin {
             path: site.config.site.source.to_string_lossy().into_owned(),
@@ -156,10 +158,13 @@ impl<'a> Making<'a> {
         files::private_directory(&paths.run(), 0o750)?;
         // Without a record of what was finished: it must not outlive the files, which steps change from here on.
         site.write_manifest(&manifest)?;
+        // What was shared before is shared still.
+        let shared = if before.is_empty() { 0 } else { manifest.shared.unwrap_or(0) };
         let (tagged, changed) = (wish.tag.is_some(), AtomicBool::new(before.is_empty()));
         Ok(Self {
             site,
             name,
+            course,
             paths,
             manifest: Mutex::new(manifest),
             tagged,
@@ -167,8 +172,8 @@ impl<'a> Making<'a> {
             changed,
             fresh: wish.fresh,
             pending: Mutex::default(),
-            size: Mutex::default(),
             files: Mutex::default(),
+            shared: AtomicU64::new(shared),
         })
     }
 
@@ -185,14 +190,14 @@ impl<'a> Making<'a> {
     /// Why nothing of an earlier build serves for these inputs.
     fn because(&self, store: &Store, inputs: &Inputs) -> Result<String> {
         if self.fresh {
-            return Ok("as --fresh says".into());
+            return Ok("--fresh".into());
         }
         Ok(match store.latest()? {
-            None => "for the first time".into(),
+            None => "first time".into(),
             Some(latest) => match inputs.differing(&latest.record.inputs).as_slice() {
-                [one] => format!("as {one} changed"),
-                [one, others @ ..] => format!("as {one} and {} more changed", others.len()),
-                [] => "as its last build's are gone".into(),
+                [one] => format!("{one} changed"),
+                [one, others @ ..] => format!("{one} and {} more changed", others.len()),
+                [] => "those of before are gone".into(),
             },
         })
     }
@@ -211,10 +216,7 @@ impl<'a> Making<'a> {
 
     /// Counts what a step has put into the build.
     fn count(&self, cloned: Cloned) {
-        let mut size = self.size.lock().unwrap_or_else(PoisonError::into_inner);
-        size.files += cloned.files;
-        size.bytes += cloned.bytes;
-        size.shared += cloned.shared;
+        self.shared.fetch_add(cloned.shared, Ordering::SeqCst);
     }
 
     /// Has an entry of the store found by later builds when it is on the disk.
@@ -230,23 +232,20 @@ impl<'a> Making<'a> {
     fn take(&self, node: &Node<Work>) -> Result<()> {
         let before = self.before.iter().find(|record| record.name == node.name);
         if let Some(record) = before.filter(|_| !node.work.always && !self.changed.load(Ordering::SeqCst)) {
-            tracing::info!("{:<8} done before", node.name);
+            self.course.follow(node.name, || Ok(Some("done before".into())))?;
             self.manifest().steps.push(record.clone());
             return Ok(());
         }
-        let began = Instant::now();
-        let note = (node.work.act)(self, &self.site.layout.create_log(self.name, node.name))?;
-        let seconds = began.elapsed().as_secs_f64();
-        self.manifest().steps.push(StepRecord { name: node.name.into(), seconds });
-        if let Some(note) = note {
-            tracing::info!("{:<8} {note} ({seconds:.2} s)", node.name);
-        }
+        let log = self.site.layout.create_log(self.name, node.name);
+        let record = self.course.follow(node.name, || (node.work.act)(self, &log))?;
+        self.manifest().steps.push(record);
         Ok(())
     }
 
     /// Writes down what was finished, for the next create of this build. A power cut must not leave a record without the
     /// files; where either cannot be written, that create does all again.
     fn keep(&self) {
+        self.manifest().shared = Some(self.shared.load(Ordering::SeqCst));
         let kept = files::sync_all(self.paths.dir()).and_then(|()| {
             files::sync_all(&self.site.layout.static_of(self.name)).ok();
             self.site.write_manifest(&self.manifest())
@@ -270,21 +269,34 @@ impl<'a> Making<'a> {
 
     /// Declares the build complete.
     fn finish(self) -> Result<Manifest> {
-        let mut manifest = self.manifest().clone();
-        let statics = self.site.layout.static_of(self.name);
-        // Complete must mean complete after a power cut, too. Static files may lie on another file system.
-        let synced = thread::scope(|scope| {
-            let synced = scope.spawn(|| files::sync_all(self.paths.dir()).and_then(|()| files::sync_all(&statics)));
-            manifest.bytes = fs_extra::dir::get_size(self.paths.dir()).ok();
-            manifest.static_bytes = fs_extra::dir::get_size(&statics).ok();
-            synced.join()
-        });
-        synced.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let synced = self.course.follow("sync", || self.sync())?;
         self.publish();
+        let mut manifest = self.manifest().clone();
+        let shared = self.shared.load(Ordering::SeqCst);
+        manifest.steps.push(synced);
+        manifest.shared = Some(shared);
+        manifest.written = manifest.size().map(|bytes| bytes.saturating_sub(shared));
+        manifest.seconds = Some(self.course.elapsed().as_secs_f64());
         manifest.state = Progress::Complete;
         manifest.finished = Some(files::now());
         self.site.write_manifest(&manifest)?;
         Ok(manifest)
+    }
+
+    /// Has the build on the disk, as complete must mean complete after a power cut, too, and measures it meanwhile.
+    fn sync(&self) -> Result<Note> {
+        // They may lie on another file system.
+        let statics = self.site.layout.static_of(self.name);
+        let synced = thread::scope(|scope| {
+            let synced = scope.spawn(|| files::sync_all(self.paths.dir()).and_then(|()| files::sync_all(&statics)));
+            let size = |directory: &Path| fs_extra::dir::get_size(directory).ok();
+            let (bytes, static_bytes) = (size(self.paths.dir()), size(&statics));
+            let mut manifest = self.manifest();
+            (manifest.bytes, manifest.static_bytes) = (bytes, static_bytes);
+            synced.join()
+        });
+        synced.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok(Some("all on the disk".into()))
     }
 
     /// Runs a program of the host in the build's directory, without the build's environment.
@@ -303,17 +315,20 @@ impl<'a> Making<'a> {
 ///
 /// # Errors
 /// The vassal does not come up. The build is incomplete again.
-pub fn listen(site: &Site, mut manifest: Manifest) -> Result<Manifest> {
-    let began = Instant::now();
-    if let Err(error) = vassal::start(site, manifest.name) {
+pub fn listen(site: &Site, mut manifest: Manifest, course: &Course) -> Result<Manifest> {
+    let port = site.port(manifest.name)?;
+    let start = || vassal::start(site, manifest.name).map(|_| Some(format!("on 127.0.0.1:{port}")));
+    let listens = course.follow(LISTEN, start);
+    if listens.is_err() {
         manifest.state = Progress::Creating;
         site.write_manifest(&manifest)?;
-        return Err(error);
     }
-    manifest.steps.push(StepRecord { name: LISTEN.into(), seconds: began.elapsed().as_secs_f64() });
+    let record = listens?;
+    // Where only this was left to do, most was done before.
+    manifest.seconds = manifest.seconds.map(|before| before.max(course.elapsed().as_secs_f64()));
+    manifest.steps.push(record);
     // Without the record another create of this name would only find that it listens.
     site.write_manifest(&manifest).ok();
-    tracing::info!("{LISTEN:<8} on 127.0.0.1:{}", site.port(manifest.name)?);
     Ok(manifest)
 }
 

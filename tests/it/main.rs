@@ -32,6 +32,7 @@ mod mode;
 mod names;
 mod output;
 mod packages;
+mod progress;
 mod proof;
 mod proxy;
 mod readme;

@@ -41,9 +41,13 @@ pub fn run(making: &Making, log: &Path) -> Result<Note> {
             let inputs = inputs::of(making.site, &venv, &requirements, wheels?);
             reusing(making, &venv, &files, inputs, log)?
         }
-        (why, _) => (alone(making, &venv, &files, log)?, format!("; not for reuse, as {}", why.unwrap_or_default())),
+        (why, _) => {
+            let packages = alone(making, &venv, &files, log)?;
+            let note = format!("{} packages; not for reuse, as {}", packages.len(), why.unwrap_or_default());
+            (packages, note)
+        }
     };
-    let note = format!("Python {}, {} packages{note}", venv.version, packages.len());
+    let note = format!("Python {}, {note}", venv.version);
     let uwsgi = packages.iter().find(|package| package.name.eq_ignore_ascii_case("pyuwsgi"));
     let mut manifest = making.manifest();
     manifest.uwsgi = uwsgi.map(|package| package.version.clone()).or(manifest.uwsgi.take());
@@ -80,7 +84,8 @@ fn reusing(
     making.manifest().digests.insert("python".into(), inputs.key());
     if let Some(entry) = making.reusable(|| store.find(&inputs.key())) {
         take(making, &store, &entry, venv)?;
-        return Ok((entry.record.packages, ", reused".into()));
+        let note = format!("{} packages, reused", entry.record.packages.len());
+        return Ok((entry.record.packages, note));
     }
     let why = making.because(&store, &inputs)?;
     let latest = if making.fresh { None } else { store.latest()? };
@@ -93,13 +98,19 @@ fn reusing(
     tree::seal(&venv.packages)?;
 
     let packages = Packages::of(venv)?;
-    let known = basis.map(|basis| basis.record.packages).unwrap_or_default();
-    let new = packages.list.iter().filter(|package| !known.contains(package)).count();
+    let all = packages.list.len();
+    let note = basis.map_or_else(
+        || format!("{all} packages, {why}"),
+        |basis| {
+            let new = packages.list.iter().filter(|package| !basis.record.packages.contains(package)).count();
+            format!("{why}: {new} of {all} wheels")
+        },
+    );
     let directory = store.begin(making.name)?;
     store.clone(&venv.packages, &directory.join("packages"), true)?;
     store::put(&packages.others, venv.directory, &directory.join("others"))?;
     making.pend(store.record(making.name, &Record { inputs, packages: packages.list.clone(), sealed: true })?);
-    Ok((packages.list, format!(", {new} of them new, {why}")))
+    Ok((packages.list, note))
 }
 
 /// Puts the packages of an entry into the build.
