@@ -1,8 +1,12 @@
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::Cli;
 use super::status::bytes;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::name::BuildName;
 use crate::model::observed::Build;
 use crate::model::rules;
@@ -25,13 +29,27 @@ pub struct Arguments {
     /// Make all anew, whatever earlier builds have: packages, bytecode, static files
     #[arg(long)]
     fresh: bool,
+    /// Write a trace of what ran when, which Perfetto and chrome://tracing open
+    #[arg(long, value_name = "FILE")]
+    timings: Option<PathBuf>,
 }
 
 pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let (site, name) = (cli.site()?, super::name(&arguments.name)?);
     let tag = arguments.tag.as_deref().map(str::parse).transpose()?;
     let wish = Wish { tag, reference: arguments.reference.clone(), fresh: arguments.fresh };
-    create(&site, name, &wish, &Course::begin())
+    // What cannot be written is better known before than after.
+    let open = |path: &PathBuf| File::create(path).map_err(Error::io("write", path));
+    let timings = arguments.timings.as_ref().map(open).transpose()?;
+    let course = Course::begin();
+    let done = create(&site, name, &wish, &course);
+    if let Some(mut file) = timings {
+        let trace = course.trace(&format!("builds create {name}"));
+        if let Err(error) = writeln!(file, "{trace}") {
+            tracing::warn!("no trace was written: {error}");
+        }
+    }
+    done
 }
 
 /// Makes a build under its lock.

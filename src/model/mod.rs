@@ -3,6 +3,7 @@
 //! Nothing here opens a file, reads a clock, or talks to a process, so every rule is a table test.
 
 pub mod config;
+pub mod course;
 pub mod digest;
 pub mod environment;
 pub mod layout;

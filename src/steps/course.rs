@@ -1,20 +1,27 @@
 //! The course of a create: which step ran when, for the line that an operator reads and the record that stays.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use super::Note;
 use crate::error::Result;
+use crate::model::course::{self, Span};
 use crate::model::manifest::StepRecord;
 
 /// What has run so far.
 pub struct Course {
     began: Instant,
+    spans: Mutex<Vec<Span>>,
+    reused: Mutex<BTreeSet<&'static str>>,
 }
 
 impl Course {
     /// That of a create which begins now.
     pub fn begin() -> Self {
-        Self { began: Instant::now() }
+        Self { began: Instant::now(), spans: Mutex::default(), reused: Mutex::default() }
     }
 
     /// The time since the begin.
@@ -28,11 +35,25 @@ impl Course {
     /// That of the step.
     pub fn follow(&self, name: &'static str, step: impl FnOnce() -> Result<Note>) -> Result<StepRecord> {
         let began = self.elapsed();
-        let note = step()?;
+        let done = step();
         let took = self.elapsed().saturating_sub(began);
-        if let Some(note) = note {
+        let reused = self.reused.lock().unwrap_or_else(PoisonError::into_inner).contains(name);
+        let note = done.as_ref().map_or_else(|error| Some(error.what()), Clone::clone);
+        let span = Span { name, began, took, note, reused, failed: done.is_err() };
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner).push(span);
+        if let Some(note) = done? {
             tracing::info!("{name:<8} {note} ({:.2} s)", took.as_secs_f64());
         }
         Ok(StepRecord { name: name.into(), began: Some(began.as_secs_f64()), seconds: took.as_secs_f64() })
+    }
+
+    /// All that has run, for a trace viewer.
+    pub fn trace(&self, title: &str) -> Value {
+        course::trace(title, &self.spans.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes that a step has taken what an earlier build has.
+    pub fn reuse(&self, name: &'static str) {
+        self.reused.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
     }
 }

@@ -184,7 +184,8 @@ impl<'a> Making<'a> {
 
     /// What an earlier build has left, where it may be used.
     fn reusable(&self, found: impl FnOnce() -> Option<Entry>) -> Option<Entry> {
-        if self.fresh { None } else { found() }
+        let found = if self.fresh { None } else { found() };
+        found.inspect(|entry| self.course.reuse(entry.kind))
     }
 
     /// Why nothing of an earlier build serves for these inputs.

@@ -35,6 +35,8 @@ pub struct Record {
 /// A finished tree.
 #[derive(Debug)]
 pub struct Entry {
+    /// Its store's, which is the name of the step that made it.
+    pub kind: &'static str,
     /// Where it is.
     directory: PathBuf,
     /// What it says about itself.
@@ -74,7 +76,7 @@ impl<'a> Store<'a> {
         let record = fs::read(directory.join("entry.json")).ok()?;
         let record: Record = serde_json::from_slice(&record).ok()?;
         // Its name alone does not tell what it is.
-        (record.inputs.key() == *key).then_some(Entry { directory, record })
+        (record.inputs.key() == *key).then_some(Entry { kind: self.kind, directory, record })
     }
 
     /// The entry of the youngest build that has one.

@@ -90,3 +90,55 @@ fn the_manifest_tells_when_each_step_ran_and_what_was_shared() {
     assert_eq!(site.status("b")["state"], "listening");
     site.ok(&["archive", "b", "--basis", "a"]);
 }
+
+#[test]
+fn timings_are_a_trace_in_which_what_ran_at_once_is_in_different_rows() {
+    let site = site();
+    site.ok(&["create", "a", "--timings", "a.json"]);
+    site.ok(&["create", "b", "--timings", site.root().join("b.json").to_str().unwrap()]);
+    let total = manifest(&site, "b")["seconds"].as_f64().unwrap() * 1e6;
+    let events = |path: &str| -> Vec<Value> {
+        let trace: Value = serde_json::from_str(&site.read(path)).unwrap();
+        let events = trace["traceEvents"].as_array().unwrap().clone();
+        events.into_iter().filter(|event| event["ph"] == "X").collect()
+    };
+    let (first, second) = (events("a.json"), events("deploy/b.json"));
+    let of = |events: &[Value], name: &str| {
+        let mut all = events.iter().filter(|event| event["name"] == name);
+        let event = all.next().unwrap_or_else(|| panic!("no {name}: {events:?}")).clone();
+        assert!(all.next().is_none(), "{events:?}");
+        let number = |key: &str| event[key].as_u64().unwrap();
+        (number("ts"), number("ts") + number("dur"), number("tid"), event["args"].clone())
+    };
+    for name in ["source", "python", "bytecode", "node", "links", "conf", "assets", "sync", "listen"] {
+        let (began, ended, _, _) = of(&second, name);
+        assert!(began <= ended && ended as f64 <= total, "{name}: {second:?}");
+    }
+    let reused = |events: &[Value]| of(events, "python").3["reused"].clone();
+    assert_eq!((reused(&first), reused(&second)), (false.into(), true.into()));
+    assert!(of(&first, "python").3["note"].as_str().unwrap().contains("first time"), "{first:?}");
+    for events in [&first, &second] {
+        let spans: Vec<_> = events.iter().map(|event| of(events, event["name"].as_str().unwrap())).collect();
+        let pairs = spans.iter().enumerate().flat_map(|(at, one)| spans[..at].iter().map(move |other| (one, other)));
+        let overlaps: Vec<_> = pairs.filter(|(one, other)| one.0 < other.1 && other.0 < one.1).collect();
+        assert!(overlaps.iter().all(|(one, other)| one.2 != other.2), "{overlaps:?}");
+    }
+    let (python, conf) = (of(&first, "python"), of(&first, "conf"));
+    assert!(python.0 < conf.1 && conf.0 < python.1 && python.2 != conf.2, "{first:?}");
+}
+
+#[test]
+fn a_create_that_fails_leaves_its_timings_and_a_file_that_cannot_be_written_is_told_first() {
+    let site = Site::up("plain", "\n[assets]\ncommands = [[\"false\"]]\n");
+    let said = site.fails(1, &["create", "a", "--timings", "no/such/a.json"]);
+    assert!(said.contains("error: cannot write ") && said.contains("no/such/a.json"), "{said}");
+    assert!(!site.build("a").exists());
+    site.fails(1, &["create", "a", "--timings", "a.json"]);
+    let trace: Value = serde_json::from_str(&site.read("a.json")).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    // Another step that ran meanwhile may have been stopped.
+    let assets = events.iter().find(|event| event["name"] == "assets").unwrap_or_else(|| panic!("{trace}"));
+    assert_eq!(assets["args"]["failed"], true, "{trace}");
+    assert!(assets["args"]["note"].as_str().unwrap().starts_with("false ended with"), "{trace}");
+    assert!(events.iter().any(|event| event["name"] == "source" && event["args"]["failed"] == false), "{trace}");
+}
