@@ -12,6 +12,7 @@ pub mod name;
 pub mod nginx_conf;
 pub mod npm;
 pub mod observed;
+pub mod pattern;
 pub mod port;
 pub mod render;
 pub mod requirements;

@@ -8,11 +8,15 @@ use std::thread;
 use super::places::{refuse_own_names, refuse_ways_out};
 use super::{Making, Note};
 use crate::error::{Error, Result};
+use crate::model::pattern::BadLine;
 use crate::model::tag::Tag;
 use crate::site::Site;
 use crate::system::files::{self, Mode};
 use crate::system::git::{self, GitError, Tracked};
 use crate::system::tree::{self, Excludes, Selection};
+
+/// The file at the top of a source that says what of it is not deployed.
+const IGNORE: &str = ".buildsignore";
 
 pub fn run(making: &Making, _: &Path) -> Result<Note> {
     let source = directory(making.site)?;
@@ -103,19 +107,32 @@ fn copy(making: &Making, source: &Path, selection: &Selection) -> Result<usize> 
 /// What a create takes of the source, and whether that is what git tracks or all but the excludes. The site's own root is
 /// not part of it, nor is `builds.toml`, whose `[env]` may hold secrets.
 fn select(site: &Site, source: &Path) -> Result<(Selection, bool)> {
-    let never = [site.layout.root().to_owned(), site.file.clone()];
+    let never = never(site);
+    let file = source.join(IGNORE);
+    let mut excludes = excludes(&files::read(&file)?.unwrap_or_default(), &file.display().to_string())?;
     if let Some(Tracked { files, missing }) = git::tracked(source)? {
+        let missing: Vec<_> = missing.into_iter().filter(|path| !excludes.leave_out_whole(path)).collect();
         if !missing.is_empty() {
             return Err(GitError::NotCheckedOut { source: source.to_owned(), paths: missing }.into());
         }
-        return Ok((tree::listed(source, files, &Excludes::default(), &never)?, true));
+        return Ok((tree::listed(source, files, &excludes, &never)?, true));
     }
-    let excludes = Excludes::new(&site.config.site.exclude).map_err(|bad| Error::Unmet {
-        problem: format!("site.exclude: {:?} is no pattern", bad.0),
-        cause: "a pattern names files, and is not empty".into(),
-        next: "write a file name with * and ?, such as \"*.pyc\"".into(),
-    })?;
+    excludes.0.extend(site.config.site.exclude.0.iter().cloned());
     Ok((tree::everything(source, &excludes, &never)?, false))
+}
+
+/// What is no part of the source, wherever it lies.
+fn never(site: &Site) -> [PathBuf; 2] {
+    [site.layout.root().to_owned(), site.file.clone()]
+}
+
+/// The patterns of a source's own [`IGNORE`] file, which is at `place`.
+fn excludes(text: &str, place: &str) -> Result<Excludes> {
+    Excludes::of_lines(text).map_err(|BadLine { line, text, fault }| Error::Unmet {
+        problem: format!("{place} line {line}: {text:?} is no pattern"),
+        cause: fault.to_string(),
+        next: "write one pattern a line, such as *.pyc, /docs or tests/".into(),
+    })
 }
 
 /// The source and the overlay on top of it, each with what a create takes of it.

@@ -9,7 +9,6 @@ mod copy;
 mod crew;
 #[cfg_attr(not(test), allow(dead_code, reason = "for the store of packages"))]
 mod directory;
-mod excludes;
 mod remove;
 #[cfg_attr(not(test), allow(dead_code, reason = "for the store of packages"))]
 mod seal;
@@ -24,11 +23,11 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
+pub use crate::model::pattern::Excludes;
 pub(super) use attributes::set_mtime;
 #[cfg_attr(not(test), allow(unused_imports, reason = "for the store of packages"))]
 pub use clone::{Cloned, Sharing, clone};
 pub use copy::copy;
-pub use excludes::Excludes;
 pub use remove::{remove_all, remove_gone};
 #[cfg_attr(not(test), allow(unused_imports, reason = "for the store of packages"))]
 pub use seal::seal;

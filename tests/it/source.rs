@@ -165,6 +165,55 @@ fn odd_files(dir: &Path) {
 }
 
 #[test]
+fn a_source_says_itself_what_is_not_deployed() {
+    let site = Site::up("plain", "");
+    for name in ["app/tests/t.py", "app/keep.py", "tests/t.py", "docs/a/b.txt", "app/docs/c.txt", "x.tmp", "y.pyc"] {
+        site.write(name, "");
+    }
+    site.write(".buildsignore", "# what only developers need\n\n/docs/\n**/tests\n*.tmp\n");
+    let left_out = ["app/tests", "tests", "docs", "x.tmp"];
+    let check = |build: &str, left_out: &[&str]| {
+        for name in left_out {
+            assert!(!site.build(build).join(name).exists(), "{build}/{name}");
+        }
+        for name in ["app/keep.py", "app/docs/c.txt", "wsgi.py"] {
+            assert!(site.build(build).join(name).exists(), "{build}/{name}");
+        }
+    };
+    site.ok(&["create", "a"]);
+    check("a", &[&left_out[..], &["y.pyc"]].concat());
+    repository(&site.dir);
+    site.ok(&["create", "b"]);
+    check("b", &left_out);
+    assert!(site.build("b").join("y.pyc").exists(), "git tracks it, so site.exclude has no say");
+
+    site.write(".buildsignore", "tests\n\n!tests/kept\n");
+    let said = site.fails(1, &["create", "c"]);
+    let place = site.dir.join(".buildsignore").display().to_string();
+    assert!(said.contains(&format!("{place} line 3: \"!tests/kept\" is no pattern: it starts with '!'")), "{said}");
+    assert!(said.contains("write one pattern a line"), "{said}");
+}
+
+#[test]
+fn what_is_left_out_is_not_looked_into() {
+    let site = Site::up("plain", "source = \"source\"\n");
+    for name in ["wsgi.py", "node_modules/m/i.js", "media/a/b.png", ".buildsignore"] {
+        site.write(&format!("source/{name}"), if name == ".buildsignore" { "/media/\n" } else { "" });
+    }
+    let trace = site.dir.with_extension("trace");
+    let mut create = Command::new("strace");
+    create.args(["-f", "-e", "trace=open,openat", "-o"]).arg(&trace).args(&site.caller).args(["create", "a"]);
+    shell(create.current_dir(&site.dir));
+    let opened = fs::read_to_string(&trace).unwrap();
+    fs::remove_file(trace).unwrap();
+    let source = site.dir.join("source");
+    assert!(opened.contains(&source.join("wsgi.py").display().to_string()));
+    for name in ["node_modules", "media"] {
+        assert!(!opened.contains(&source.join(name).display().to_string()), "{name} is opened");
+    }
+}
+
+#[test]
 fn the_sites_own_root_inside_the_source_is_not_copied() {
     let site = Site::up("plain", "exclude = [\"*.tmp\"]\n");
     site.write("pkg/deploy/note.txt", "only the root itself is left out");

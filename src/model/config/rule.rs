@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::paths::MOST_SOCKET_BYTES;
 use super::values::Listen;
+use crate::model::pattern::BadPattern;
 
 /// A rule that a value breaks. It displays as the cause of an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub enum Rule {
     TooLong { length: usize, most: usize },
     /// A character must not stand here.
     Character { character: char, allowed: &'static str },
+    /// A text is no pattern of file names.
+    Pattern(BadPattern),
     /// A string is none of the known words.
     NoChoice,
     /// A path is relative.
@@ -70,6 +73,7 @@ impl fmt::Display for Rule {
             Rule::Character { character, allowed } => {
                 write!(f, "it has {character:?}, but may have only {allowed}")
             }
+            Rule::Pattern(bad) => bad.fmt(f),
             Rule::NoChoice => write!(f, "it is none of the known words"),
             Rule::NotAbsolute => write!(f, "it does not start with /"),
             Rule::NotProgram => write!(f, "it is neither a name nor an absolute path"),

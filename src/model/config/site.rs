@@ -10,6 +10,7 @@ use super::kinds::{boolean, int, list, only, seconds, text};
 use super::paths::{MOST_ROOT_BYTES, root_fault};
 use super::rule::Rule;
 use super::section::Section;
+use crate::model::pattern::{Excludes, Pattern};
 
 const NAME_CHARACTERS: usize = 32;
 
@@ -30,10 +31,9 @@ pub struct Site {
     /// A directory whose files are laid over the copy of the source. An absolute path here; in the
     /// file, a relative one starts at the directory of `builds.toml`. Default: none.
     pub overlay: Option<PathBuf>,
-    /// Names of files and directories that are not copied, used when the source is no git work
-    /// tree. `*` stands for any characters and `?` for one; a pattern names a file, not a path.
+    /// Files and directories that are not copied, used when the source is no git work tree.
     /// Default: `[".git", ".hg", ".svn", "__pycache__", "*.pyc", "node_modules", ".venv", "venv"]`.
-    pub exclude: Vec<String>,
+    pub exclude: Excludes,
     /// Whether each build gets a fresh git repository of one commit, for sites that tell the age of
     /// their static files by `git rev-parse HEAD`. Default: `false`.
     pub git_stamp: bool,
@@ -54,7 +54,7 @@ impl Site {
             root: section.path("root", r#""deploy""#),
             source: section.path("source", r#"".""#),
             overlay: section.optional_path("overlay", r#""overlay""#),
-            exclude: section.take("exclude", EXCLUDE, list("a list of file names", glob())),
+            exclude: Excludes(section.take("exclude", EXCLUDE, list("a list of patterns", pattern()))),
             git_stamp: section.take("git_stamp", "false", boolean()),
             base_port: section.take("base_port", "2000", int(1024..=65535)),
             host: section.take("host", r#""localhost""#, host()),
@@ -119,11 +119,8 @@ fn is_name_character(c: char) -> bool {
     matches!(c, 'a'..='z' | '0'..='9' | '-')
 }
 
-fn glob() -> Kind<String> {
-    // Other tools read more into a pattern; taken literally here, it would exclude nothing and
-    // nobody would notice.
-    text("a file name")
-        .and_then(|text| only(text, |c| !"/[]{}\\".contains(c), r"characters other than / [ ] { } and \"))
+fn pattern() -> Kind<Pattern> {
+    text("a pattern of file names").and_then(|text| text.parse().map_err(Rule::Pattern))
 }
 
 fn host() -> Kind<String> {

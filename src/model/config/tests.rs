@@ -12,6 +12,7 @@ use proptest::prelude::*;
 
 use super::error::Problem;
 use super::*;
+use crate::model::pattern::Excludes;
 
 const FILE: &str = "/srv/shop/builds.toml";
 
@@ -27,11 +28,14 @@ fn bad(text: &str) -> ConfigError {
     read(text).err().unwrap_or_else(|| panic!("taken: {text}"))
 }
 
+fn excludes(patterns: &[&str]) -> Excludes {
+    Excludes(patterns.iter().map(|pattern| pattern.parse().unwrap()).collect())
+}
+
 #[test]
 fn an_empty_file_gives_every_default() {
     let list = |words: &[&str]| ArgumentList::new(words.iter().map(|word| word.to_string()).collect()).unwrap();
     let listen = |port| Listen { address: Some([127, 0, 0, 1].into()), port };
-    let exclude = [".git", ".hg", ".svn", "__pycache__", "*.pyc", "node_modules", ".venv", "venv"];
     let minute = Duration::from_secs(60);
     let expected = Config {
         site: Site {
@@ -39,7 +43,7 @@ fn an_empty_file_gives_every_default() {
             root: PathBuf::from("/srv/shop/deploy"),
             source: PathBuf::from("/srv/shop"),
             overlay: None,
-            exclude: exclude.map(str::to_string).to_vec(),
+            exclude: excludes(&[".git", ".hg", ".svn", "__pycache__", "*.pyc", "node_modules", ".venv", "venv"]),
             git_stamp: false,
             base_port: 2000,
             host: "localhost".to_string(),

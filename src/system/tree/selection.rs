@@ -1,11 +1,9 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
-
-use walkdir::WalkDir;
 
 use super::{Excludes, TreeError};
 
@@ -15,7 +13,8 @@ use super::{Excludes, TreeError};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection(Vec<PathBuf>);
 
-/// Every file, link and directory below `source`, but neither what `exclude` names nor the directories `never`.
+/// Every file, link and directory below `source`, but neither what `exclude` names nor the directories `never`. What is
+/// left out is not looked into.
 ///
 /// `never` holds absolute paths, such as a site's own root that lies inside its source. One that holds `source`
 /// itself, or that is not there, leaves nothing out.
@@ -24,19 +23,22 @@ pub struct Selection(Vec<PathBuf>);
 /// A directory that cannot be read, or `source` being one of `never`.
 pub fn everything(source: &Path, exclude: &Excludes, never: &[PathBuf]) -> Result<Selection, TreeError> {
     let root = canonical(source)?;
-    let never: Vec<_> = never_below(&root, never)?.iter().map(|n| root.join(n)).collect();
-    let inside = |path: &Path| path.strip_prefix(&root).unwrap_or(path).to_owned();
-    let wanted = |entry: &walkdir::DirEntry| {
-        entry.depth() == 0 || !(exclude.matches(entry.file_name()) || never.iter().any(|n| n == entry.path()))
-    };
-    let mut paths = Vec::new();
-    for entry in WalkDir::new(&root).min_depth(1).into_iter().filter_entry(wanted) {
-        match entry {
-            Ok(entry) => paths.push(inside(entry.path())),
-            Err(e) => {
-                let path = e.path().unwrap_or(source).to_owned();
-                return Err(TreeError::new("list", &path, e.into()));
+    let never = never_below(&root, never)?;
+    let (mut paths, mut unread) = (Vec::new(), vec![PathBuf::new()]);
+    while let Some(directory) = unread.pop() {
+        let place = root.join(&directory);
+        let listing = |e| TreeError::new("list", &place, e);
+        for entry in fs::read_dir(&place).map_err(listing)? {
+            let entry = entry.map_err(listing)?;
+            let path = directory.join(entry.file_name());
+            let is_directory = entry.file_type().map_err(listing)?.is_dir();
+            if exclude.leave_out(&path, is_directory) || never.contains(&path) {
+                continue;
             }
+            if is_directory {
+                unread.push(path.clone());
+            }
+            paths.push(path);
         }
     }
     Ok(Selection::sorted(paths))
@@ -53,11 +55,24 @@ where
     I: IntoIterator<Item = PathBuf>,
 {
     let never = never_below(&canonical(source)?, never)?;
-    Selection::closed(
-        files.into_iter().filter(|file| {
-            !file.iter().any(|name| exclude.matches(name)) && !never.iter().any(|n| file.starts_with(n))
-        }),
-    )
+    let mut directories = HashMap::new();
+    Selection::closed(files.into_iter().filter(|file| {
+        let out = never.iter().any(|n| file.starts_with(n)) || exclude.leave_out(file, false);
+        !out && file.parent().is_none_or(|directory| kept(directory, exclude, &mut directories))
+    }))
+}
+
+/// Whether neither a directory nor one above it is left out.
+fn kept(directory: &Path, exclude: &Excludes, known: &mut HashMap<PathBuf, bool>) -> bool {
+    let Some(above) = directory.parent() else {
+        return true;
+    };
+    if let Some(&kept) = known.get(directory) {
+        return kept;
+    }
+    let kept = !exclude.leave_out(directory, true) && self::kept(above, exclude, known);
+    known.insert(directory.to_owned(), kept);
+    kept
 }
 
 impl Selection {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{ArgumentList, Config, Installer, Upstream, bad, good, parse};
+use super::{ArgumentList, Config, Installer, Upstream, bad, excludes, good, parse};
 
 fn words(list: &ArgumentList) -> Vec<&str> {
     list.as_slice().iter().map(String::as_str).collect()
@@ -43,8 +43,8 @@ fn good_values_are_taken() {
         (r#"site.source = "deploy-er""#, |c| c.site.source.ends_with("deploy-er")),
         (r#"site.source = "/home/é/a b""#, |c| c.site.source.as_os_str() == "/home/é/a b"),
         (r#"site.overlay = "../over""#, |c| c.site.overlay == Some("/srv/over".into())),
-        (r#"site.exclude = ["*.log", "?"]"#, |c| c.site.exclude == ["*.log", "?"]),
-        ("site.exclude = []", |c| c.site.exclude.is_empty()),
+        (r#"site.exclude = ["*.log", "?", "/a/**/b/"]"#, |c| c.site.exclude == excludes(&["*.log", "?", "/a/**/b/"])),
+        ("site.exclude = []", |c| c.site.exclude == excludes(&[])),
         ("site.git_stamp = true", |c| c.site.git_stamp),
         ("site.base_port = 1024", |c| c.site.base_port == 1024),
         ("site.base_port = 65_535", |c| c.site.base_port == 65535),

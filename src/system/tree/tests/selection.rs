@@ -18,14 +18,21 @@ fn list(files: &[&str]) -> Result<Selection, super::TreeError> {
 #[test]
 fn everything_but_the_excludes_and_what_is_never_copied() {
     let place = Scratch::new();
-    for name in ["src/a/x.py", "src/a/x.pyc", "src/a-b", "src/node_modules/m/i.js", "src/deploy/builds/a/f"] {
+    for name in [
+        "src/a/x.py",
+        "src/a/x.pyc",
+        "src/a-b",
+        "src/node_modules/m/i.js",
+        "src/deploy/builds/a/f",
+        "src/a/tests/b/t.py",
+    ] {
         place.write(name, "");
     }
     place.write("src/deployed", "");
     place.write("elsewhere/file", "");
     symlink("../elsewhere", place.join("src/link")).unwrap();
     symlink("src", place.join("by another name")).unwrap();
-    let exclude = Excludes::new(["*.pyc", "node_modules"]).unwrap();
+    let exclude = Excludes::of_lines("*.pyc\nnode_modules/\n/a/tests\n").unwrap();
     let never = [place.join("src/deploy"), place.join("not there"), place.to_owned()];
 
     let expected = ["a", "a-b", "a/x.py", "deployed", "link"];
@@ -34,7 +41,8 @@ fn everything_but_the_excludes_and_what_is_never_copied() {
     let selection = everything(&place.join("by another name"), &exclude, &never).unwrap();
     assert_eq!(names(&selection), expected);
 
-    let files = ["a-b", "a/x.py", "a/x.pyc", "deployed", "link", "node_modules/m/i.js", "deploy/builds/a/f"];
+    let files =
+        ["a-b", "a/x.py", "a/x.pyc", "deployed", "link", "node_modules/m/i.js", "deploy/builds/a/f", "a/tests/b/t.py"];
     let selection = listed(&place.join("src"), files.map(PathBuf::from), &exclude, &never).unwrap();
     assert_eq!(names(&selection), expected);
 }
