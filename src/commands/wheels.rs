@@ -61,7 +61,7 @@ pub fn fetch(site: &Site) -> Result<Fetched> {
 
 fn fetch_into_stores(site: &Site, copy: &Path) -> Result<Fetched> {
     for (source, selection) in files_of(site)? {
-        tree::copy(&source, &selection, copy, &mut |_| {})?;
+        tree::copy(&source, &selection, copy, &|_| {})?;
     }
     let before = wheels(site);
     fetch_wheels(site, copy)?;

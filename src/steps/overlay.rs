@@ -14,7 +14,7 @@ pub fn run(making: &Making, _: &Path) -> Result<Note> {
     };
     let selection = select(making.site, overlay)?;
     refuse_own_names(&selection, "overlay")?;
-    let copied = tree::copy(overlay, &selection, making.paths.dir(), &mut |_| {})?;
+    let copied = tree::copy(overlay, &selection, making.paths.dir(), &|_| {})?;
     refuse_ways_out(making)?;
     making.alter(copied.changed > 0);
     making.took(selection.iter());

@@ -95,7 +95,7 @@ fn copy(making: &Making, source: &Path, selection: &Selection) -> Result<usize> 
         making.alter(tree::remove_gone(making.paths.dir(), &before, selection)? > 0);
     }
     files::write(&making.paths.source_list(), &selection.to_bytes(), Mode::Public)?;
-    let copied = tree::copy(source, selection, making.paths.dir(), &mut |_| {})?;
+    let copied = tree::copy(source, selection, making.paths.dir(), &|_| {})?;
     for skipped in &copied.skipped {
         tracing::warn!("not copied, as it is a socket or device: {}", skipped.display());
     }

@@ -2,15 +2,13 @@
 //! finished trees, whose files builds may share.
 
 mod attributes;
-#[cfg_attr(not(test), allow(dead_code, reason = "for the store of packages"))]
 mod clone;
+mod contents;
 mod copy;
-#[cfg_attr(not(test), allow(dead_code, reason = "for the store of packages"))]
 mod crew;
-#[cfg_attr(not(test), allow(dead_code, reason = "for the store of packages"))]
 mod directory;
+mod place;
 mod remove;
-#[cfg_attr(not(test), allow(dead_code, reason = "for the store of packages"))]
 mod seal;
 mod selection;
 
@@ -25,11 +23,9 @@ use std::{fmt, fs, io};
 
 pub use crate::model::pattern::Excludes;
 pub(super) use attributes::set_mtime;
-#[cfg_attr(not(test), allow(unused_imports, reason = "for the store of packages"))]
 pub use clone::{Cloned, Sharing, clone};
 pub use copy::copy;
 pub use remove::{remove_all, remove_gone};
-#[cfg_attr(not(test), allow(unused_imports, reason = "for the store of packages"))]
 pub use seal::seal;
 pub use selection::{Selection, everything, listed};
 

@@ -1,12 +1,14 @@
-use std::fs::{self, Metadata, Permissions};
+use std::ffi::OsStr;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
+use std::os::fd::AsFd;
 use std::path::Path;
 
-use nix::fcntl::AT_FDCWD;
-use nix::sys::stat::{UtimensatFlags, utimensat};
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, UtimensatFlags, fchmod, fchmodat, futimens, utimensat};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{Gid, getegid, geteuid, getgroups};
+use nix::unistd::{Gid, Uid, fchown, fchownat, getegid, geteuid, getgroups};
+
+use super::directory::{Directory, kind, mode, mtime};
 
 /// Which owners this process may give to a file.
 pub(super) struct Giver {
@@ -21,62 +23,79 @@ impl Giver {
         Self { root: geteuid().is_root(), groups }
     }
 
-    fn owner(&self, uid: u32) -> Option<u32> {
-        self.root.then_some(uid)
+    fn owner(&self, uid: u32) -> Option<Uid> {
+        self.root.then_some(Uid::from_raw(uid))
     }
 
-    fn group(&self, gid: u32) -> Option<u32> {
-        (self.root || self.groups.contains(&Gid::from_raw(gid))).then_some(gid)
+    fn group(&self, gid: u32) -> Option<Gid> {
+        let gid = Gid::from_raw(gid);
+        (self.root || self.groups.contains(&gid)).then_some(gid)
     }
 }
 
 /// What a copy keeps of a file besides its content.
 #[derive(Clone, Copy)]
 pub(super) struct Attributes {
-    /// The type's bits and the permissions, as in `st_mode`.
-    pub(super) mode: u32,
-    uid: Option<u32>,
-    gid: Option<u32>,
-    mtime: i64,
-    nanoseconds: i64,
+    kind: SFlag,
+    pub(super) mode: Mode,
+    uid: Option<Uid>,
+    gid: Option<Gid>,
+    mtime: TimeSpec,
 }
 
 impl Attributes {
     /// Owner and group only so far as `giver` can pass them on, for otherwise no copy would ever be equal.
-    pub(super) fn of(source: &Metadata, giver: &Giver) -> Self {
+    pub(super) fn of(source: &FileStat, giver: &Giver) -> Self {
         Self {
-            mode: source.mode(),
-            uid: giver.owner(source.uid()),
-            gid: giver.group(source.gid()),
-            mtime: source.mtime(),
-            nanoseconds: source.mtime_nsec(),
+            kind: kind(source),
+            mode: mode(source),
+            uid: giver.owner(source.st_uid),
+            gid: giver.group(source.st_gid),
+            mtime: mtime(source),
         }
     }
 
     /// Whether `found` has the same type, permissions and owner.
-    pub(super) fn same_access(&self, found: &Metadata) -> bool {
-        self.mode == found.mode()
-            && self.uid.is_none_or(|uid| uid == found.uid())
-            && self.gid.is_none_or(|gid| gid == found.gid())
+    pub(super) fn same_access(&self, found: &FileStat) -> bool {
+        (self.kind, self.mode) == (kind(found), mode(found)) && self.another_owner(found) == (None, None)
     }
 
     /// Whether `found` was last modified at the same nanosecond.
-    pub(super) fn same_time(&self, found: &Metadata) -> bool {
-        (self.mtime, self.nanoseconds) == (found.mtime(), found.mtime_nsec())
+    pub(super) fn same_time(&self, found: &FileStat) -> bool {
+        self.mtime == mtime(found)
     }
 
-    /// Gives them to what lies at `path` itself. The owner goes first: `chown` clears the setuid bit.
-    pub(super) fn give(&self, path: &Path) -> io::Result<()> {
-        let now = fs::symlink_metadata(path)?;
-        let uid = self.uid.filter(|&uid| uid != now.uid());
-        let gid = self.gid.filter(|&gid| gid != now.gid());
+    /// The owner and the group that `found` would have to get.
+    fn another_owner(&self, found: &FileStat) -> (Option<Uid>, Option<Gid>) {
+        let uid = self.uid.filter(|uid| uid.as_raw() != found.st_uid);
+        let gid = self.gid.filter(|gid| gid.as_raw() != found.st_gid);
+        (uid, gid)
+    }
+
+    /// Gives them to an open file or directory that is as `now` says. The owner goes first: `chown` clears the setuid bit.
+    pub(super) fn give(&self, opened: impl AsFd, now: &FileStat) -> io::Result<()> {
+        let (uid, gid) = self.another_owner(now);
+        let given = uid.is_some() || gid.is_some();
+        if given {
+            fchown(&opened, uid, gid)?;
+        }
+        if given || mode(now) != self.mode {
+            fchmod(&opened, self.mode)?;
+        }
+        Ok(futimens(&opened, &TimeSpec::UTIME_OMIT, &self.mtime)?)
+    }
+
+    /// Gives them to what cannot be opened: a new link or FIFO.
+    pub(super) fn give_at(&self, directory: &Directory, name: &OsStr) -> io::Result<()> {
+        let (uid, gid) = self.another_owner(&directory.look(name)?);
         if uid.is_some() || gid.is_some() {
-            lchown(path, uid, gid)?;
+            fchownat(directory, name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)?;
         }
-        if !now.is_symlink() {
-            fs::set_permissions(path, Permissions::from_mode(self.mode & 0o7777))?;
+        if self.kind != SFlag::S_IFLNK {
+            fchmodat(directory, name, self.mode, FchmodatFlags::FollowSymlink)?;
         }
-        set_mtime(path, self.mtime, self.nanoseconds)
+        let flag = UtimensatFlags::NoFollowSymlink;
+        Ok(utimensat(directory, name, &TimeSpec::UTIME_OMIT, &self.mtime, flag)?)
     }
 }
 

@@ -1,4 +1,4 @@
-use std::ffi::{CStr, CString};
+use std::ffi::OsStr;
 use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
@@ -12,8 +12,8 @@ use nix::unistd::{linkat, symlinkat};
 use rustix::fs::ioctl_ficlone;
 
 use super::TreeError;
-use super::crew::{Crew, share};
-use super::directory::{Directory, WRITE, kind, mode, mtime, os, size};
+use super::crew::{Worker, share};
+use super::directory::{Directory, WRITE, kind, mode, mtime, size};
 
 /// How the files of a clone come by their content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub fn clone(from: &Path, to: &Path, how: Sharing) -> Result<Cloned, TreeError> 
     // Open to nobody else until it has its own mode.
     DirBuilder::new().mode(0o700).create(to).map_err(|e| TreeError::new("create", to, e))?;
     let run = Run { from, to, how, cloned: Mutex::default() };
-    share(vec![PathBuf::new()], |directory, crew| run.directory(&directory, crew))?;
+    share(vec![PathBuf::new()], |directory, worker| run.directory(&directory, worker))?;
     Ok(run.cloned.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
@@ -63,14 +63,14 @@ struct Run<'a> {
 impl Run<'_> {
     /// Fills a directory, which is there already. What it holds is all made then, so it gets its mode and time at once;
     /// where it cannot be searched with that mode, neither can the source.
-    fn directory(&self, below: &Path, crew: &Crew<PathBuf>) -> Result<usize, TreeError> {
-        let mut source = Directory::open(self.from.join(below))?;
+    fn directory(&self, below: &Path, worker: &Worker<PathBuf>) -> Result<usize, TreeError> {
+        let source = Directory::open(self.from.join(below))?;
         let target = Directory::open(self.to.join(below))?;
         let names = source.names()?;
         let mut directories = Vec::new();
         let mut cloned = Cloned::default();
         for name in &names {
-            let found = source.look(name)?;
+            let found = source.look(name).map_err(|e| TreeError::new("look at", &source.at(name), e))?;
             let made = match kind(&found) {
                 SFlag::S_IFREG => self.file(&source, &target, name, &found).map(|shared| {
                     cloned.files += 1;
@@ -78,15 +78,17 @@ impl Run<'_> {
                     cloned.shared += if shared { size(&found) } else { 0 };
                 }),
                 SFlag::S_IFLNK => link(&source, &target, name, &found),
-                SFlag::S_IFDIR => mkdirat(&target, name.as_c_str(), Mode::S_IRWXU).map_err(io::Error::from).map(|()| {
-                    directories.push(below.join(os(name)));
-                }),
+                SFlag::S_IFDIR => {
+                    mkdirat(&target, name.as_os_str(), Mode::S_IRWXU).map_err(io::Error::from).map(|()| {
+                        directories.push(below.join(name));
+                    })
+                }
                 _ => Err(io::Error::new(ErrorKind::InvalidInput, "it is no file, directory or link")),
             };
             made.map_err(|e| TreeError::new("clone", &source.at(name), e))?;
-            crew.check("clone", &source.path)?;
+            worker.check("clone", &source.path)?;
         }
-        crew.add(directories);
+        worker.add(directories);
         let found = source.stat()?;
         let set = fchmod(&target, mode(&found)).and_then(|()| futimens(&target, &TimeSpec::UTIME_OMIT, &mtime(&found)));
         set.map_err(|e| TreeError::new("set mode and time of", &target.path, e.into()))?;
@@ -98,8 +100,7 @@ impl Run<'_> {
     }
 
     /// Makes a file, and returns whether it takes no room of its own.
-    fn file(&self, source: &Directory, target: &Directory, name: &CString, found: &FileStat) -> io::Result<bool> {
-        let name = name.as_c_str();
+    fn file(&self, source: &Directory, target: &Directory, name: &OsStr, found: &FileStat) -> io::Result<bool> {
         let linkable = self.how == Sharing::Links && !mode(found).intersects(WRITE);
         if linkable && linkat(source, name, target, name, AtFlags::empty()).is_ok() {
             return Ok(true);
@@ -118,7 +119,7 @@ impl Run<'_> {
     }
 }
 
-fn link(source: &Directory, target: &Directory, name: &CStr, found: &FileStat) -> io::Result<()> {
+fn link(source: &Directory, target: &Directory, name: &OsStr, found: &FileStat) -> io::Result<()> {
     symlinkat(readlinkat(source, name)?.as_os_str(), target, name)?;
     Ok(utimensat(target, name, &TimeSpec::UTIME_OMIT, &mtime(found), UtimensatFlags::NoFollowSymlink)?)
 }

@@ -1,20 +1,23 @@
-use std::collections::HashSet;
-use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::{self, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
-use nix::unistd::mkfifo;
+use nix::sys::stat::{FileStat, Mode, SFlag};
 
-use super::super::signals;
 use super::attributes::{Attributes, Giver};
-use super::{Selection, TreeError, absent, make_target, remove_all, there};
+use super::contents::Writer;
+use super::crew::{Worker, share};
+use super::directory::{Directory, kind, size};
+use super::place::{Asides, Done, Place, split, vanished};
+use super::{Selection, TreeError, itself, make_target};
 
-/// How often a file is read again that changes under the reader's hands.
-const ATTEMPTS: usize = 3;
+/// So many entries of one directory are a thread's next piece of work.
+const PIECE: usize = 256;
 
 /// What a copy found and did.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,6 +26,10 @@ pub struct Copied {
     pub files: usize,
     /// The sizes of those files added up, in bytes.
     pub bytes: u64,
+    /// So many of these bytes this copy wrote.
+    pub written: u64,
+    /// And so many it got from the source by sharing blocks with it.
+    pub shared: u64,
     /// The entries that this copy wrote: files, links, FIFOs, and directories that were missing or whose mode or
     /// owner differed. A directory's time alone does not count, since everything written in it moves that.
     pub changed: usize,
@@ -34,12 +41,13 @@ pub struct Copied {
 ///
 /// Content, type, mode and modification time become equal to the nanosecond; owner and group too so far as the
 /// process may give them, which root always may. The target itself gets the source's own, but always lets its owner
-/// write. Links are copied as links. What the target has besides is left alone.
+/// write. Links are copied as links. What the target has besides is left alone. Blocks are shared with the source
+/// where the file system can.
 ///
 /// A file that has the source's type, mode, owner, time and size is taken to be equal; any other is written under
 /// another name beside it, given its attributes, and renamed. So an existing inode is never written to, a copy that
-/// was cut off goes on where it stopped, and no half file bears a final name. `progress` is told each relative path
-/// before its turn.
+/// was cut off goes on where it stopped, and no half file bears a final name. `progress` is told the size in bytes of
+/// each entry that is done, by several threads if there are many.
 ///
 /// # Errors
 /// Whatever stops it at a path, which the error names; also a file that has vanished since it was selected, or
@@ -48,212 +56,170 @@ pub fn copy(
     source: &Path,
     selection: &Selection,
     target: &Path,
-    progress: &mut dyn FnMut(&Path),
+    progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Copied, TreeError> {
-    let mut aside = OsString::from(".builds-copy~");
-    while selection.iter().any(|path| path.file_name() == Some(&aside)) {
-        aside.push("~");
-    }
-    let mut run = Run {
-        source,
-        target,
-        aside,
-        giver: Giver::this_process(),
-        directories: Vec::new(),
-        real: HashSet::new(),
-        copied: Copied::default(),
-    };
-    run.root()?;
+    make_target(target)?;
+    let mut below: HashMap<&OsStr, Vec<&Path>> = HashMap::new();
     for path in selection.iter() {
-        signals::check().map_err(|_| TreeError::because("copy", path, ErrorKind::Interrupted, "a signal came"))?;
-        progress(path);
-        run.entry(path)?;
+        below.entry(split(path).0).or_default().push(path);
     }
-    run.finish()
+    let run = Run {
+        below,
+        asides: Asides::unlike(selection),
+        giver: Giver::this_process(),
+        sharing: AtomicBool::new(true),
+        progress,
+    };
+    let (top, attributes) = run.top(source, target)?;
+    let sum = Mutex::new(Sum { directories: vec![(Path::new(""), attributes)], ..Sum::default() });
+    share(run.pieces(top, Path::new("")).collect(), |job, worker| {
+        let done = run.job(job, worker)?;
+        Ok(sum.lock().unwrap_or_else(PoisonError::into_inner).add(done))
+    })?;
+    let sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
+    run.finish(target, sum)
+}
+
+enum Job<'a> {
+    /// A directory to be entered; whether this copy has made it.
+    Directory(Arc<Place>, &'a Path, bool),
+    /// Some of the entries of a directory.
+    Entries(Arc<Place>, &'a [&'a Path]),
 }
 
 struct Run<'a> {
-    source: &'a Path,
-    target: &'a Path,
-    /// The name for what is being written, which nothing in the selection has.
-    aside: OsString,
+    /// What the selection has in each directory.
+    below: HashMap<&'a OsStr, Vec<&'a Path>>,
+    asides: Asides,
     giver: Giver,
-    /// Directories in the target, and what they get once all that they hold is in.
-    directories: Vec<(PathBuf, Attributes)>,
-    /// The relative paths that are directories on both sides, so that what lies below cannot lead elsewhere.
-    real: HashSet<&'a Path>,
+    /// Whether blocks can be shared, for all that is known.
+    sharing: AtomicBool,
+    progress: &'a (dyn Fn(u64) + Sync),
+}
+
+/// What has been done.
+#[derive(Default)]
+struct Sum<'a> {
+    entries: usize,
     copied: Copied,
+    /// Directories, and what they get once all that they hold is in.
+    directories: Vec<(&'a Path, Attributes)>,
 }
 
 impl<'a> Run<'a> {
-    fn root(&mut self) -> Result<(), TreeError> {
-        make_target(self.target)?;
-        let found = fs::metadata(self.source).map_err(|e| TreeError::new("read the source", self.source, e))?;
-        let mut attributes = Attributes::of(&found, &self.giver);
-        attributes.mode |= 0o700;
-        self.enter(self.target)?;
-        self.directories.push((self.target.to_owned(), attributes));
-        Ok(())
-    }
-
-    fn entry(&mut self, path: &'a Path) -> Result<(), TreeError> {
-        let from = self.source.join(path);
-        let to = self.target.join(path);
-        let parent = path.parent().unwrap_or(path);
-        if !parent.as_os_str().is_empty() && !self.real.contains(parent) {
-            let why = "the directory that holds it is not one, or was not selected";
-            return Err(TreeError::because("copy", &from, ErrorKind::NotADirectory, why));
-        }
-        let found = fs::symlink_metadata(&from).map_err(|e| vanished(&from, e))?;
-        let old = there(&to)?;
-        let kind = found.file_type();
-        if kind.is_dir() {
-            self.real.insert(path);
-            return self.directory(to, &found, old.as_ref());
-        }
-        if !(kind.is_file() || kind.is_symlink() || kind.is_fifo()) {
-            self.copied.skipped.push(path.to_owned());
-            return Ok(());
-        }
-        self.copied.files += 1;
-        if kind.is_file() {
-            self.copied.bytes += found.len();
-        }
-        match old {
-            Some(old) if self.equal(&found, &old, &from, &to)? => Ok(()),
-            old => self.replace(&found, old.as_ref(), &from, &to),
-        }
-    }
-
-    fn directory(&mut self, to: PathBuf, found: &Metadata, old: Option<&Metadata>) -> Result<(), TreeError> {
-        let attributes = Attributes::of(found, &self.giver);
-        if !old.is_some_and(|old| attributes.same_access(old)) {
-            self.copied.changed += 1;
-        }
-        if old.is_some_and(Metadata::is_dir) {
-            self.enter(&to)?;
-        } else {
-            if old.is_some() {
-                remove_all(&to)?;
-            }
-            // Closed to others until it has the source's mode: what it holds may be secret.
-            let made = DirBuilder::new().mode(0o700).create(&to);
-            made.map_err(|e| TreeError::new("create", &to, e))?;
-        }
-        self.directories.push((to, attributes));
-        Ok(())
-    }
-
-    /// Makes a directory that is there already ready to be written in.
-    fn enter(&self, to: &Path) -> Result<(), TreeError> {
-        let mode = fs::symlink_metadata(to).map_or(0, |m| m.mode());
+    fn top(&self, source: &Path, target: &Path) -> Result<(Place, Attributes), TreeError> {
+        let source = Directory::follow(source).map_err(|e| TreeError { action: "read the source", ..e })?;
+        let mut attributes = Attributes::of(&source.stat()?, &self.giver);
+        attributes.mode |= Mode::S_IRWXU;
+        let target = itself(target);
+        let mode = fs::symlink_metadata(target).map_or(0o700, |found| found.mode());
         if mode & 0o700 != 0o700 {
-            let opened = fs::set_permissions(to, Permissions::from_mode(mode & 0o7777 | 0o700));
-            opened.map_err(|e| TreeError::new("make writable", to, e))?;
+            let opened = fs::set_permissions(target, Permissions::from_mode(mode & 0o7777 | 0o700));
+            opened.map_err(|e| TreeError::new("make writable", target, e))?;
         }
-        discard(&to.join(&self.aside))
+        let target = Directory::open(target.to_owned())?;
+        Ok((Place::new(source, target, false, &self.asides)?, attributes))
     }
 
-    fn equal(&self, found: &Metadata, old: &Metadata, from: &Path, to: &Path) -> Result<bool, TreeError> {
-        let attributes = Attributes::of(found, &self.giver);
-        if !(attributes.same_access(old) && attributes.same_time(old) && found.len() == old.len()) {
-            return Ok(false);
-        }
-        Ok(!found.is_symlink() || link(from)? == link(to)?)
-    }
-
-    fn replace(&mut self, found: &Metadata, old: Option<&Metadata>, from: &Path, to: &Path) -> Result<(), TreeError> {
-        let aside = to.with_file_name(&self.aside);
-        let written = self.write(found, from, &aside).and_then(|()| {
-            // Nothing but a directory can be renamed over a directory.
-            if old.is_some_and(Metadata::is_dir) {
-                remove_all(to)?;
+    fn job(&'a self, job: Job<'a>, worker: &Worker<Job<'a>>) -> Result<Sum<'a>, TreeError> {
+        match job {
+            Job::Directory(above, path, fresh) => {
+                let place = above.enter(split(path).1, fresh, &self.asides)?;
+                worker.add(self.pieces(place, path));
+                Ok(Sum::default())
             }
-            fs::rename(&aside, to).map_err(|e| TreeError::new("replace", to, e))
-        });
-        if written.is_err() {
-            // The first error is the one to report; the next copy tries again to remove this.
-            let _ = fs::remove_file(&aside);
+            Job::Entries(place, entries) => self.entries(&place, entries, worker),
         }
-        self.copied.changed += 1;
-        written
     }
 
-    fn write(&self, found: &Metadata, from: &Path, aside: &Path) -> Result<(), TreeError> {
-        let creating = |e| TreeError::new("create", aside, e);
-        let kind = found.file_type();
-        let found = if kind.is_symlink() {
-            symlink(link(from)?, aside).map_err(creating)?;
-            found.clone()
-        } else if kind.is_fifo() {
-            mkfifo(aside, Mode::S_IRUSR | Mode::S_IWUSR).map_err(|e| creating(e.into()))?;
-            found.clone()
-        } else {
-            contents(from, aside)?
-        };
-        let given = Attributes::of(&found, &self.giver).give(aside);
-        given.map_err(|e| TreeError::new("set mode, owner and time of", aside, e))
+    /// The jobs that a directory is made of. The last is done first.
+    fn pieces(&'a self, place: Place, path: &Path) -> impl Iterator<Item = Job<'a>> {
+        let place = Arc::new(place);
+        let entries = self.below.get(path.as_os_str()).map_or(&[][..], Vec::as_slice);
+        entries.chunks(PIECE).rev().map(move |entries| Job::Entries(Arc::clone(&place), entries))
     }
 
-    fn finish(self) -> Result<Copied, TreeError> {
+    fn entries(
+        &'a self,
+        place: &Arc<Place>,
+        entries: &[&'a Path],
+        worker: &Worker<Job<'a>>,
+    ) -> Result<Sum<'a>, TreeError> {
+        let mut writer = Writer::new(&self.sharing);
+        let mut sum = Sum { entries: entries.len(), ..Sum::default() };
+        let mut directories = Vec::new();
+        for &path in entries {
+            worker.check("copy", path)?;
+            let name = split(path).1;
+            let found = place.source.look(name).map_err(|e| vanished(&place.source.at(name), e))?;
+            let old = place.old(name)?;
+            if kind(&found) == SFlag::S_IFDIR {
+                let attributes = Attributes::of(&found, &self.giver);
+                sum.copied.changed += usize::from(!old.is_some_and(|old| attributes.same_access(&old)));
+                sum.directories.push((path, attributes));
+                let fresh = place.directory(name, old.as_ref())?;
+                directories.push(Job::Directory(Arc::clone(place), path, fresh));
+                (self.progress)(0);
+                continue;
+            }
+            if let Some(lost) = self.below.get(path.as_os_str()).and_then(|below| below.first()) {
+                let why = "the directory that holds it is not one";
+                let path = place.source.at(name).join(split(lost).1);
+                return Err(TreeError::because("copy", &path, ErrorKind::NotADirectory, why));
+            }
+            if !matches!(kind(&found), SFlag::S_IFREG | SFlag::S_IFLNK | SFlag::S_IFIFO) {
+                sum.copied.skipped.push(path.to_owned());
+                continue;
+            }
+            let aside = self.asides.of(worker.number);
+            let done = place.entry(name, (&found, old.as_ref()), &self.giver, aside, &mut writer)?;
+            sum.copied.count(&found, done);
+            (self.progress)(if kind(&found) == SFlag::S_IFREG { size(&found) } else { 0 });
+        }
+        worker.add(directories.into_iter().rev());
+        Ok(sum)
+    }
+
+    fn finish(&self, target: &Path, mut sum: Sum) -> Result<Copied, TreeError> {
         // What a directory holds comes before it: once it has its own mode, it may not be searched any more.
-        for (path, attributes) in self.directories.iter().rev() {
-            let failed = |e| TreeError::new("set mode, owner and time of", path, e);
-            let now = fs::symlink_metadata(path).map_err(failed)?;
+        sum.directories.sort_unstable_by(|(one, _), (other, _)| other.as_os_str().cmp(one.as_os_str()));
+        for (path, attributes) in &sum.directories {
+            let directory = Directory::open(target.join(path).components().collect())?;
+            let now = directory.stat()?;
             if !(attributes.same_access(&now) && attributes.same_time(&now)) {
-                attributes.give(path).map_err(failed)?;
+                let given = attributes.give(&directory, &now);
+                given.map_err(|e| TreeError::new("set mode, owner and time of", &directory.path, e))?;
             }
         }
-        Ok(self.copied)
+        sum.copied.skipped.sort_unstable();
+        Ok(sum.copied)
     }
 }
 
-/// Copies the content of `from` into a new file, and returns the state of `from` that it is a copy of.
-///
-/// `io::copy` hands both files to the kernel (`copy_file_range`), which shares the blocks where the file system can.
-/// `fs::copy` would as well, but it writes into what already has the name, a link's target included.
-fn contents(from: &Path, aside: &Path) -> Result<Metadata, TreeError> {
-    // A link or FIFO that has just taken the file's place must neither be followed nor block.
-    let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
-    for _ in 0..ATTEMPTS {
-        let opened = OpenOptions::new().read(true).custom_flags(flags).open(from);
-        let mut reader = opened.map_err(|e| vanished(from, e))?;
-        let before = stat(&reader, from)?;
-        if !before.is_file() {
-            break;
+impl Copied {
+    fn count(&mut self, found: &FileStat, done: Done) {
+        let bytes = if kind(found) == SFlag::S_IFREG { size(found) } else { 0 };
+        self.files += 1;
+        self.bytes += bytes;
+        self.changed += usize::from(done != Done::Nothing);
+        match done {
+            Done::Nothing => {}
+            Done::Written => self.written += bytes,
+            Done::Shared => self.shared += bytes,
         }
-        let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(aside);
-        let mut writer = created.map_err(|e| TreeError::new("create", aside, e))?;
-        let length = io::copy(&mut reader, &mut writer).map_err(|e| TreeError::new("copy", from, e))?;
-        let after = stat(&reader, from)?;
-        let modified = |m: &Metadata| (m.mtime(), m.mtime_nsec());
-        if length == after.len() && modified(&before) == modified(&after) {
-            return Ok(after);
-        }
-        discard(aside)?;
-    }
-    Err(TreeError::because("copy", from, ErrorKind::InvalidData, "it changes while it is being copied"))
-}
-
-fn stat(file: &File, path: &Path) -> Result<Metadata, TreeError> {
-    file.metadata().map_err(|e| TreeError::new("look at", path, e))
-}
-
-fn link(path: &Path) -> Result<PathBuf, TreeError> {
-    fs::read_link(path).map_err(|e| TreeError::new("read the link", path, e))
-}
-
-fn vanished(path: &Path, e: io::Error) -> TreeError {
-    match absent(&e) {
-        true => TreeError::because("copy", path, ErrorKind::NotFound, "it has vanished since it was listed"),
-        false => TreeError::new("copy", path, e),
     }
 }
 
-/// Removes what an interrupted copy left under the temporary name.
-fn discard(aside: &Path) -> Result<(), TreeError> {
-    match fs::remove_file(aside) {
-        Err(e) if !absent(&e) => Err(TreeError::new("remove", aside, e)),
-        _ => Ok(()),
+impl<'a> Sum<'a> {
+    /// Adds up, and returns how many entries the other one was.
+    fn add(&mut self, other: Sum<'a>) -> usize {
+        self.copied.files += other.copied.files;
+        self.copied.bytes += other.copied.bytes;
+        self.copied.written += other.copied.written;
+        self.copied.shared += other.copied.shared;
+        self.copied.changed += other.copied.changed;
+        self.copied.skipped.extend(other.copied.skipped);
+        self.directories.extend(other.directories);
+        other.entries
     }
 }

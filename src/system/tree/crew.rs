@@ -11,10 +11,16 @@ use super::TreeError;
 const ALONE: usize = 500;
 
 /// No more threads than this: they all wait for one journal.
-const MOST: usize = 4;
+pub(super) const MOST: usize = 4;
 
-/// A few threads that share a pile of jobs, which may grow while they work.
-pub(super) struct Crew<J> {
+/// One of the threads that share a pile of jobs, which may grow while they work.
+pub(super) struct Worker<'a, J> {
+    crew: &'a Crew<J>,
+    /// Its own among the numbers below [`MOST`].
+    pub(super) number: usize,
+}
+
+struct Crew<J> {
     pile: Mutex<Pile<J>>,
     changed: Condvar,
     stopped: AtomicBool,
@@ -32,24 +38,26 @@ struct Pile<J> {
 /// has handled; a small tree is left to the calling thread alone.
 ///
 /// # Errors
-/// The first one in any thread, which stops the others at their next [`Crew::check`].
+/// The first one in any thread, which stops the others at their next [`Worker::check`].
 pub(super) fn share<J: Send>(
     jobs: Vec<J>,
-    work: impl Fn(J, &Crew<J>) -> Result<usize, TreeError> + Sync,
+    work: impl Fn(J, &Worker<J>) -> Result<usize, TreeError> + Sync,
 ) -> Result<(), TreeError> {
     let pile = Pile { jobs, open: 0, failed: None };
     let crew = Crew { pile: Mutex::new(pile), changed: Condvar::new(), stopped: AtomicBool::new(false) };
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST);
     thread::scope(|scope| {
         let (mut handled, mut helped) = (0, false);
-        while let Some(entries) = crew.one(&work) {
+        let first = Worker { crew: &crew, number: 0 };
+        while let Some(entries) = first.one(&work) {
             handled += entries;
             if handled > ALONE && !helped {
                 helped = true;
-                for _ in 1..threads {
+                for number in 1..threads {
+                    let (helper, work) = (Worker { crew: &crew, number }, &work);
                     // One that cannot be had leaves more to the others.
-                    let helper = thread::Builder::new().name("tree".into());
-                    helper.spawn_scoped(scope, || while crew.one(&work).is_some() {}).ok();
+                    let thread = thread::Builder::new().name("tree".into());
+                    thread.spawn_scoped(scope, move || while helper.one(work).is_some() {}).ok();
                 }
             }
         }
@@ -60,10 +68,10 @@ pub(super) fn share<J: Send>(
     }
 }
 
-impl<J> Crew<J> {
+impl<J> Worker<'_, J> {
     pub(super) fn add(&self, jobs: impl IntoIterator<Item = J>) {
-        self.pile().jobs.extend(jobs);
-        self.changed.notify_all();
+        self.crew.pile().jobs.extend(jobs);
+        self.crew.changed.notify_all();
     }
 
     /// Whether to go on with `path`, which is being `action`.
@@ -74,25 +82,27 @@ impl<J> Crew<J> {
         let stop = |why| Err(TreeError::because(action, path, ErrorKind::Interrupted, why));
         match signals::check() {
             Err(_) => stop("a signal came"),
-            Ok(()) if self.stopped.load(Ordering::Relaxed) => stop("another thread has failed"),
+            Ok(()) if self.crew.stopped.load(Ordering::Relaxed) => stop("another thread has failed"),
             Ok(()) => Ok(()),
         }
     }
 
     /// Does one job; `None` once there is none and none can come.
     fn one(&self, work: impl Fn(J, &Self) -> Result<usize, TreeError>) -> Option<usize> {
-        let job = self.next()?;
-        let _done = Done(self);
+        let job = self.crew.next()?;
+        let _done = Done(self.crew);
         match work(job, self) {
             Ok(entries) => Some(entries),
             Err(error) => {
-                self.stopped.store(true, Ordering::Relaxed);
-                self.pile().failed.get_or_insert(error);
+                self.crew.stopped.store(true, Ordering::Relaxed);
+                self.crew.pile().failed.get_or_insert(error);
                 None
             }
         }
     }
+}
 
+impl<J> Crew<J> {
     fn next(&self) -> Option<J> {
         let mut pile = self.pile();
         while !self.stopped.load(Ordering::Relaxed) {

@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 use nix::sys::stat::{FchmodatFlags, SFlag, fchmodat};
 
 use super::TreeError;
-use super::crew::{Crew, share};
-use super::directory::{Directory, WRITE, kind, mode, os, size};
+use super::crew::{Worker, share};
+use super::directory::{Directory, WRITE, kind, mode, size};
 
 /// The regular files of a sealed tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,33 +23,33 @@ pub struct Sealed {
 /// What stops it at a path, which the error names. Some of the files are sealed then.
 pub fn seal(tree: &Path) -> Result<Sealed, TreeError> {
     let sealed = Mutex::new(Sealed::default());
-    share(vec![tree.to_owned()], |path, crew| directory(path, crew, &sealed))?;
+    share(vec![tree.to_owned()], |path, worker| directory(path, worker, &sealed))?;
     Ok(sealed.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-fn directory(path: PathBuf, crew: &Crew<PathBuf>, sum: &Mutex<Sealed>) -> Result<usize, TreeError> {
-    let mut directory = Directory::open(path)?;
+fn directory(path: PathBuf, worker: &Worker<PathBuf>, sum: &Mutex<Sealed>) -> Result<usize, TreeError> {
+    let directory = Directory::open(path)?;
     let names = directory.names()?;
     let mut directories = Vec::new();
     let mut sealed = Sealed::default();
     for name in &names {
-        let found = directory.look(name)?;
+        let found = directory.look(name).map_err(|e| TreeError::new("look at", &directory.at(name), e))?;
         match kind(&found) {
-            SFlag::S_IFDIR => directories.push(directory.path.join(os(name))),
+            SFlag::S_IFDIR => directories.push(directory.at(name)),
             SFlag::S_IFREG => {
                 sealed.files += 1;
                 sealed.bytes += size(&found);
                 if mode(&found).intersects(WRITE) {
                     let mode = mode(&found) - WRITE;
-                    let set = fchmodat(&directory, name.as_c_str(), mode, FchmodatFlags::FollowSymlink);
+                    let set = fchmodat(&directory, name.as_os_str(), mode, FchmodatFlags::FollowSymlink);
                     set.map_err(|e| TreeError::new("seal", &directory.at(name), e.into()))?;
                 }
             }
             _ => {}
         }
-        crew.check("seal", &directory.path)?;
+        worker.check("seal", &directory.path)?;
     }
-    crew.add(directories);
+    worker.add(directories);
     let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
     sum.files += sealed.files;
     sum.bytes += sealed.bytes;

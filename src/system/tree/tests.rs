@@ -2,6 +2,7 @@ mod again;
 mod clone;
 mod crew;
 mod faithful;
+mod many;
 mod removal;
 mod seal;
 mod selection;
@@ -21,7 +22,7 @@ fn all(source: &Path) -> Selection {
 }
 
 fn copy_all(source: &Path, target: &Path) -> Result<Copied, TreeError> {
-    copy(source, &all(source), target, &mut |_| {})
+    copy(source, &all(source), target, &|_| {})
 }
 
 /// All that a copy has to keep of one entry.

@@ -2,6 +2,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
@@ -95,18 +96,15 @@ fn a_link_that_points_elsewhere_is_replaced() {
 fn an_interrupted_copy_goes_on() {
     let place = Scratch::new();
     let (source, target) = (some_files(&place), place.join("target"));
-    let mut left = 5;
-    let mut stop = |_: &Path| {
-        left -= 1;
-        assert!(left > 0, "interrupted");
-    };
-    let interrupted = catch_unwind(AssertUnwindSafe(|| copy(&source, &all(&source), &target, &mut stop)));
+    let left = AtomicUsize::new(7);
+    let stop = |_| assert!(left.fetch_sub(1, Ordering::Relaxed) > 1, "interrupted");
+    let interrupted = catch_unwind(AssertUnwindSafe(|| copy(&source, &all(&source), &target, &stop)));
     assert!(interrupted.is_err());
     assert!(target.join("d/e").exists() && !target.join("d/f/g").exists());
     let first = inode(target.join("a"));
     // What a copy that is killed while it writes leaves behind.
     fs::write(target.join(".builds-copy~"), "hal").unwrap();
-    fs::write(target.join("d/.builds-copy~"), "hal").unwrap();
+    fs::write(target.join("d/.builds-copy~3"), "hal").unwrap();
 
     let copied = copy_all(&source, &target).unwrap();
     assert_eq!(inode(target.join("a")), first);

@@ -36,6 +36,7 @@ fn nasty(place: &Scratch) -> PathBuf {
     mode(source.join("setgid"), 0o2755);
     place.directory("src/shared");
     place.write("src/shared/file", "g");
+    mode(place.write("src/shared/by all", "g"), 0o666);
     mode(source.join("shared"), 0o2775);
     place.directory("src/sticky");
     mode(source.join("sticky"), 0o1777);
@@ -144,8 +145,8 @@ fn a_file_that_vanishes_is_an_error_that_names_it() {
     let place = Scratch::new();
     let file = place.write("src/file", "1");
     let selection = all(&place.join("src"));
-    let mut vanish = |path: &Path| fs::remove_file(place.join("src").join(path)).unwrap();
-    let failed = copy(&place.join("src"), &selection, &place.join("target"), &mut vanish).unwrap_err();
+    fs::remove_file(&file).unwrap();
+    let failed = copy(&place.join("src"), &selection, &place.join("target"), &|_| {}).unwrap_err();
     assert_eq!(failed.path, file);
     assert_eq!(failed.source.to_string(), "it has vanished since it was listed");
 }
@@ -155,7 +156,7 @@ fn a_file_that_is_never_twice_the_same_is_an_error() {
     let place = Scratch::new();
     // The kernel gives this file's size as 0, as if all its content had come after it was looked at.
     let selection = listed(Path::new("/proc/self"), ["limits".into()], &Excludes::default(), &[]).unwrap();
-    let failed = copy(Path::new("/proc/self"), &selection, &place.join("target"), &mut |_| {}).unwrap_err();
+    let failed = copy(Path::new("/proc/self"), &selection, &place.join("target"), &|_| {}).unwrap_err();
     assert_eq!(failed.path, Path::new("/proc/self/limits"));
     assert_eq!(failed.source.to_string(), "it changes while it is being copied");
     assert_eq!(fs::read_dir(place.join("target")).unwrap().count(), 0);
@@ -166,7 +167,7 @@ fn a_file_that_cannot_be_read_leaves_nothing_behind() {
     let place = Scratch::new();
     // It can be opened, but nothing is mapped at its beginning.
     let selection = listed(Path::new("/proc/self"), ["mem".into()], &Excludes::default(), &[]).unwrap();
-    let failed = copy(Path::new("/proc/self"), &selection, &place.join("target"), &mut |_| {}).unwrap_err();
+    let failed = copy(Path::new("/proc/self"), &selection, &place.join("target"), &|_| {}).unwrap_err();
     assert_eq!((failed.action, failed.path.as_path()), ("copy", Path::new("/proc/self/mem")));
     assert_eq!(failed.source.raw_os_error(), Some(Errno::EIO as i32));
     assert_eq!(fs::read_dir(place.join("target")).unwrap().count(), 0);
@@ -179,7 +180,7 @@ fn a_link_where_the_selection_expects_a_directory_is_not_followed() {
     let source = place.directory("src");
     symlink("../elsewhere", source.join("dir")).unwrap();
     let selection = listed(&source, ["dir/file".into()], &Excludes::default(), &[]).unwrap();
-    let failed = copy(&source, &selection, &place.join("target"), &mut |_| {}).unwrap_err();
+    let failed = copy(&source, &selection, &place.join("target"), &|_| {}).unwrap_err();
     assert_eq!(failed.path, source.join("dir/file"));
     assert!(failed.source.to_string().contains("is not one"), "{failed:?}");
 }
