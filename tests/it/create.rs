@@ -59,7 +59,7 @@ fn the_manifest_tells_what_when_and_from_where() {
     steps.sort_unstable();
     assert_eq!(
         steps,
-        ["assets", "bytecode", "conf", "links", "listen", "node", "overlay", "python", "source", "stamp"]
+        ["assets", "bytecode", "conf", "links", "listen", "node", "overlay", "python", "source", "stamp", "sync"]
     );
 }
 

@@ -63,11 +63,11 @@ fn said(site: &Site, args: &[&str]) -> String {
 fn a_build_that_reuses_is_byte_for_byte_what_a_fresh_one_is() {
     let site = Site::up("demo", "");
     let first = said(&site, &["create", "a"]);
-    assert!(first.contains("npm ci, 1 packages, for the first time"), "{first}");
+    assert!(first.contains("npm ci, 1 packages, first time"), "{first}");
     let second = said(&site, &["create", "b"]);
     assert!(second.contains("1 packages, reused") && second.contains("3 packages, reused"), "{second}");
     let fresh = said(&site, &["create", "c", "--fresh"]);
-    assert_eq!(fresh.matches("as --fresh says").count(), 2, "{fresh}");
+    assert_eq!(fresh.matches("--fresh").count(), 2, "{fresh}");
     assert_alike(&site, "a", "b");
     assert_alike(&site, "b", "c");
 }
@@ -79,12 +79,12 @@ fn of_changed_requirements_only_what_is_new_is_installed_and_the_rest_is_as_if_i
     site.ok(&["create", "a"]);
     site.write("requirements.txt", "Django>=5.2,<5.3\n");
     let more = said(&site, &["create", "b"]);
-    assert!(more.contains("3 packages, 1 of them new, as requirements.txt changed"), "{more}");
+    assert!(more.contains("requirements.txt changed: 1 of 3 wheels"), "{more}");
     site.ok(&["create", "c", "--fresh"]);
     assert_alike(&site, "b", "c");
     site.write("requirements.txt", "sqlparse\n");
     let less = said(&site, &["create", "d"]);
-    assert!(less.contains("1 packages, 0 of them new"), "{less}");
+    assert!(less.contains("requirements.txt changed: 0 of 1 wheels"), "{less}");
     let left = site.run(&["run", "d", "--", "python", "-c", "import django"]);
     assert!(left.err.contains("No module named 'django'"), "{left:?}");
 }
@@ -228,7 +228,7 @@ fn static_files_are_made_once_for_the_same_inputs() {
 
     site.write("site.css", "body { color: black }\n");
     let changed = create("c", true);
-    assert!(changed.contains("as the source changed"), "{changed}");
+    assert!(changed.contains("the source changed"), "{changed}");
     assert_eq!(made("c").0, "body { color: black }\n");
     site.configure(&(assets("") + "[env]\nCOLOUR = \"red\"\n"));
     create("d", true);
