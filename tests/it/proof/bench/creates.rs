@@ -38,21 +38,17 @@ pub fn warm(bench: &mut Bench) {
     site.ok(&["init"]);
     assert_eq!(site.live("/").0, 200, "the site serves");
     let [unchanged, alone, one, against] = WARM;
-    let known = reuse(&site);
     let [originals, commands, same, changed, reused] = by_turns([
         (&[unchanged, one, against], Box::new(|_| original::create(&site, &[]))),
         (&[alone], Box::new(|_| assets_alone(&site))),
         (&[unchanged, alone], Box::new(|_| create(&site, "c"))),
         (&[one], Box::new(|round| changed_create(&site, round))),
-        (&[against], Box::new(|_| if known { reused_create(&site) } else { 0.0 })),
+        (&[against], Box::new(|_| reused_create(&site))),
     ]);
     bench.measured(&unchanged, &same, &originals);
     bench.measured(&alone, &same, &commands);
     bench.measured(&one, &changed, &originals);
-    match known {
-        true => bench.measured(&against, &reused, &originals),
-        false => bench.not_measured(&against, "builds.toml knows no reuse in [assets]"),
-    }
+    bench.measured(&against, &reused, &originals);
 }
 
 /// Nothing is there but the packages.
@@ -80,14 +76,6 @@ fn create(site: &Site, name: &str) -> f64 {
 fn changed_create(site: &Site, round: usize) -> f64 {
     shop::change(site, round);
     create(site, "c")
-}
-
-/// Whether the tool can reuse static files.
-fn reuse(site: &Site) -> bool {
-    shop::configure(site, "reuse = true");
-    let known = site.run(&["list"]).code == 0;
-    shop::configure(site, "");
-    known
 }
 
 /// A create after one that made the same static files.
