@@ -197,6 +197,11 @@ impl BuildPaths {
         self.dir.join("run/env")
     }
 
+    /// What git needs for an export of a commit.
+    pub fn export(&self) -> PathBuf {
+        self.dir.join("run/export")
+    }
+
     /// What the last copy of the source took, so that a continued create can remove what has gone since.
     pub fn source_list(&self) -> PathBuf {
         self.dir.join("run/source.list")

@@ -1,5 +1,7 @@
 //! The source: the files that git tracks, those of one commit, or all but the excludes.
 
+mod select;
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -8,15 +10,11 @@ use std::thread;
 use super::places::{refuse_own_names, refuse_ways_out};
 use super::{Making, Note};
 use crate::error::{Error, Result};
-use crate::model::pattern::BadLine;
 use crate::model::tag::Tag;
 use crate::site::Site;
 use crate::system::files::{self, Mode};
-use crate::system::git::{self, GitError, Tracked};
-use crate::system::tree::{self, Excludes, Selection};
-
-/// The file at the top of a source that says what of it is not deployed.
-const IGNORE: &str = ".buildsignore";
+use crate::system::git;
+use crate::system::tree::{self, Selection};
 
 pub fn run(making: &Making, _: &Path) -> Result<Note> {
     let source = directory(making.site)?;
@@ -53,31 +51,26 @@ fn before(making: &Making) -> Option<Selection> {
 
 /// The files of one commit, straight from the object store, into a directory that [`Making::begin`] has emptied.
 fn commit(making: &Making, source: &Path, reference: &str) -> Result<String> {
-    if git::tracked(source)?.is_none() {
+    let Some(commit) = git::find(source, reference)? else {
         return Err(Error::Unmet {
             problem: format!("--ref {reference} cannot be taken"),
-            cause: format!("{} is no git work tree", source.display()),
-            next: "create without --ref, or set site.source to the work tree".into(),
+            cause: format!("{} is in no git repository", source.display()),
+            next: "create without --ref, or set site.source to a directory of one".into(),
         });
-    }
-    let commit = git::commit(source, Some(reference))?;
-    let files = git::files_in(source, &commit)?;
-    refuse_own_names(&tree::listed(source, files, &Excludes::default(), &[])?, "source")?;
-    describe(making, source, Some(&commit));
-    let exported = git::export(source, &commit, making.paths.dir())?;
-    // As where the files are taken as they are: its [env] may hold secrets.
-    if let Ok(own) = making.site.file.strip_prefix(source) {
-        files::remove(&making.paths.dir().join(own))?;
-    }
-    making.took(exported.iter().map(PathBuf::as_path));
-    let note = format!("{} files of {}", exported.len(), &commit[..12.min(commit.len())]);
+    };
+    let files = select::of_commit(making.site, source, reference, &commit)?;
+    thread::scope(|scope| {
+        scope.spawn(|| describe(making, source, Some(&commit.hash)));
+        commit.export(&files, making.paths.dir(), &making.paths.export())
+    })?;
+    making.took(files.iter().map(PathBuf::as_path));
     making.alter(true);
-    Ok(note)
+    Ok(format!("{} files of {}", files.len(), &commit.hash[..12]))
 }
 
 /// The files as they are on the disk.
 fn as_it_is(making: &Making, source: &Path) -> Result<String> {
-    let (selection, tracked) = select(making.site, source)?;
+    let (selection, tracked) = select::as_it_is(making.site, source)?;
     refuse_own_names(&selection, "source")?;
     thread::scope(|scope| {
         // Whether tracked files have changed takes git as long as a small copy.
@@ -104,44 +97,13 @@ fn copy(making: &Making, source: &Path, selection: &Selection) -> Result<usize> 
     Ok(copied.files)
 }
 
-/// What a create takes of the source, and whether that is what git tracks or all but the excludes. The site's own root is
-/// not part of it, nor is `builds.toml`, whose `[env]` may hold secrets.
-fn select(site: &Site, source: &Path) -> Result<(Selection, bool)> {
-    let never = never(site);
-    let file = source.join(IGNORE);
-    let mut excludes = excludes(&files::read(&file)?.unwrap_or_default(), &file.display().to_string())?;
-    if let Some(Tracked { files, missing }) = git::tracked(source)? {
-        let missing: Vec<_> = missing.into_iter().filter(|path| !excludes.leave_out_whole(path)).collect();
-        if !missing.is_empty() {
-            return Err(GitError::NotCheckedOut { source: source.to_owned(), paths: missing }.into());
-        }
-        return Ok((tree::listed(source, files, &excludes, &never)?, true));
-    }
-    excludes.0.extend(site.config.site.exclude.0.iter().cloned());
-    Ok((tree::everything(source, &excludes, &never)?, false))
-}
-
-/// What is no part of the source, wherever it lies.
-fn never(site: &Site) -> [PathBuf; 2] {
-    [site.layout.root().to_owned(), site.file.clone()]
-}
-
-/// The patterns of a source's own [`IGNORE`] file, which is at `place`.
-fn excludes(text: &str, place: &str) -> Result<Excludes> {
-    Excludes::of_lines(text).map_err(|BadLine { line, text, fault }| Error::Unmet {
-        problem: format!("{place} line {line}: {text:?} is no pattern"),
-        cause: fault.to_string(),
-        next: "write one pattern a line, such as *.pyc, /docs or tests/".into(),
-    })
-}
-
 /// The source and the overlay on top of it, each with what a create takes of it.
 ///
 /// # Errors
 /// One of them is missing or cannot be read.
 pub fn files_of(site: &Site) -> Result<Vec<(PathBuf, Selection)>> {
     let source = directory(site)?;
-    let mut files = vec![(source.to_owned(), select(site, source)?.0)];
+    let mut files = vec![(source.to_owned(), select::as_it_is(site, source)?.0)];
     if let Some(overlay) = &site.config.site.overlay {
         files.push((overlay.clone(), super::overlay::select(site, overlay)?));
     }

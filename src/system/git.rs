@@ -11,7 +11,7 @@ mod tracked;
 mod tests;
 
 use std::error::Error;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
@@ -19,7 +19,7 @@ use std::{fmt, io};
 use super::tree::TreeError;
 use command::git;
 
-pub use export::{export, files_in};
+pub use export::{Commit, find};
 pub use stamp::stamp;
 pub use tracked::{Tracked, tracked};
 
@@ -95,6 +95,18 @@ impl Error for GitError {
     }
 }
 
+impl GitError {
+    /// Whether it means that there is no repository, or no git that could know one.
+    fn is_no_repository(&self) -> bool {
+        match self {
+            Self::Start(e) => e.kind() == io::ErrorKind::NotFound,
+            // Git has one exit code for all that is fatal; other refusals do not say this.
+            Self::Failed { said, .. } => said.contains("not a git repository (or any"),
+            _ => false,
+        }
+    }
+}
+
 impl From<TreeError> for GitError {
     fn from(e: TreeError) -> Self {
         Self::Tree(e)
@@ -107,7 +119,7 @@ impl From<TreeError> for GitError {
 /// A revision that is none, or that the repository does not have.
 pub fn commit(source: &Path, revision: Option<&str>) -> Result<String, GitError> {
     let revision = revision.unwrap_or("HEAD");
-    if revision.is_empty() || revision.starts_with('-') || revision.contains('\0') {
+    if !is_revision(revision) {
         return Err(GitError::BadRevision(revision.to_owned()));
     }
     let unknown = || GitError::UnknownRevision { revision: revision.to_owned(), source: source.to_owned() };
@@ -126,6 +138,11 @@ pub fn commit(source: &Path, revision: Option<&str>) -> Result<String, GitError>
     }
 }
 
+/// Whether git would not read it as something else.
+fn is_revision(text: &str) -> bool {
+    !(text.is_empty() || text.starts_with('-') || text.contains('\0'))
+}
+
 /// A name for people: the nearest tag, and how far from it `commit`, a hash, is; or else the short hash.
 ///
 /// Without a commit it names the work tree, with `-dirty` at the end if tracked files have changed: all are looked at.
@@ -139,11 +156,6 @@ pub fn describe(source: &Path, commit: Option<&str>) -> Result<String, GitError>
 
 fn text(line: &[u8]) -> String {
     String::from_utf8_lossy(line).trim_end().to_owned()
-}
-
-/// The path in a line that git prints: its newline goes, but the path may well end in another.
-fn path_line(line: &[u8]) -> OsString {
-    OsStr::from_bytes(line.strip_suffix(b"\n").unwrap_or(line)).to_owned()
 }
 
 /// The paths in a NUL-separated list.

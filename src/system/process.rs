@@ -45,6 +45,7 @@ pub struct Run {
     patience: Duration,
     limit: Option<&'static str>,
     hint: Option<&'static str>,
+    input: Option<PathBuf>,
 }
 
 impl Run {
@@ -58,6 +59,7 @@ impl Run {
             patience: PATIENCE,
             limit: None,
             hint: None,
+            input: None,
         }
     }
 
@@ -114,13 +116,19 @@ impl Run {
         self
     }
 
+    /// The file that is its standard input where its output is returned.
+    pub fn input(self, input: &Path) -> Self {
+        Self { input: Some(input.to_owned()), ..self }
+    }
+
     /// Runs it and returns its standard output.
     ///
     /// # Errors
     /// It did not end well; the end of its standard error is in the error.
     pub fn output(&self) -> Result<Vec<u8>, CommandError> {
         let mut command = self.command();
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let input = self.input.as_ref().map(fs::File::open).transpose().map_err(|error| self.not_started(error))?;
+        command.stdin(input.map_or_else(Stdio::null, Stdio::from)).stdout(Stdio::piped()).stderr(Stdio::piped());
         match self.wait(&mut command) {
             Ok(output) if output.status.success() => Ok(output.stdout),
             Ok(output) => Err(self.error(Outcome::Failed(output.status), last_lines(&output.stderr), None)),

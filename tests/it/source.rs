@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -78,7 +79,7 @@ fn what_is_no_commit_is_refused() {
 
     let plain = Site::up("plain", "");
     let said = plain.fails(1, &["create", "a", "--ref", "main"]);
-    assert!(said.contains("is no git work tree") && said.contains("create without --ref"), "{said}");
+    assert!(said.contains("is in no git repository") && said.contains("create without --ref"), "{said}");
 }
 
 #[test]
@@ -190,8 +191,12 @@ fn a_source_says_itself_what_is_not_deployed() {
     check("b", &left_out);
     assert!(site.build("b").join("y.pyc").exists(), "git tracks it, so site.exclude has no say");
 
+    site.write(".buildsignore", "app\n");
+    site.ok(&["create", "c", "--ref", "HEAD"]);
+    check("c", &left_out);
+
     site.write(".buildsignore", "tests\n\n!tests/kept\n");
-    let said = site.fails(1, &["create", "c"]);
+    let said = site.fails(1, &["create", "d"]);
     let place = site.dir.join(".buildsignore").display().to_string();
     assert!(said.contains(&format!("{place} line 3: \"!tests/kept\" is no pattern: it starts with '!'")), "{said}");
     assert!(said.contains("write one pattern a line"), "{said}");
@@ -321,7 +326,12 @@ fn git_is_asked_few_questions() {
     let site = tracked("");
     let (log, tools) = (site.dir.with_extension("asked"), site.root().join("tools"));
     let real = shell(Command::new("sh").args(["-c", "command -v git"]));
-    let recorder = format!("#!/bin/sh\necho \"$3\" >> {}\nexec {} \"$@\"\n", log.display(), real.trim());
+    let verbs = "ls-files|ls-tree|rev-list|rev-parse|read-tree|checkout-index|describe";
+    let recorder = format!(
+        "#!/bin/sh\necho \"$*\" | grep -oE ' ({verbs}) ' | tr -d ' ' >> {}\nexec {} \"$@\"\n",
+        log.display(),
+        real.trim()
+    );
     site.write("deploy/tools/git", &recorder);
     fs::set_permissions(tools.join("git"), Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
@@ -332,5 +342,32 @@ fn git_is_asked_few_questions() {
         fs::read_to_string(&log).unwrap()
     };
     assert_eq!(asked(&["create", "a"]), "ls-files\nrev-parse\ndescribe\n");
+    let mut of_commit: Vec<_> =
+        asked(&["create", "b", "--ref", "HEAD", "--tag", "v1"]).lines().map(str::to_owned).collect();
+    of_commit.sort();
+    assert_eq!(of_commit, ["checkout-index", "ls-tree", "read-tree", "rev-list", "rev-parse"]);
     fs::remove_file(log).unwrap();
+}
+
+#[test]
+fn a_killed_create_of_a_commit_leaves_nothing_elsewhere() {
+    let site = tracked("");
+    let tools = site.root().join("tools");
+    let real = shell(Command::new("sh").args(["-c", "command -v git"]));
+    let killer = format!(
+        "#!/bin/sh\ncase $* in *checkout-index*) kill -KILL $PPID; exit 1;; esac\nexec {} \"$@\"\n",
+        real.trim()
+    );
+    site.write("deploy/tools/git", &killer);
+    fs::set_permissions(tools.join("git"), Permissions::from_mode(0o755)).unwrap();
+    let temporary = site.root().join("tmp");
+    fs::create_dir(&temporary).unwrap();
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+    let mut create = site.command(&["create", "a", "--ref", "HEAD"]);
+    let killed = create.env("PATH", path).env("TMPDIR", &temporary).output().unwrap();
+    assert_eq!(killed.status.signal(), Some(9), "{killed:?}");
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
+    assert!(site.build("a").join("run/export").exists());
+    site.ok(&["create", "a", "--ref", "HEAD"]);
+    assert!(site.build("a").join("wsgi.py").exists() && !site.build("a").join("run/export").exists());
 }

@@ -10,13 +10,30 @@ use crate::system::process::{Outcome, Run};
 ///
 /// It never asks anything, takes no lock that it can do without, and speaks English.
 pub(super) fn git(args: &[&dyn AsRef<OsStr>], dir: &Path, env: &[(&str, &OsStr)]) -> Result<Vec<u8>, GitError> {
-    let run = Run::new("git")
+    answer(prepared(args, dir, env))
+}
+
+/// Like [`git`], with a file as its standard input.
+pub(super) fn git_reading(
+    input: &Path,
+    args: &[&dyn AsRef<OsStr>],
+    dir: &Path,
+    env: &[(&str, &OsStr)],
+) -> Result<Vec<u8>, GitError> {
+    answer(prepared(args, dir, env).input(input))
+}
+
+fn prepared(args: &[&dyn AsRef<OsStr>], dir: &Path, env: &[(&str, &OsStr)]) -> Run {
+    Run::new("git")
         .without(inherited())
         .variables([("LC_ALL", "C"), ("GIT_OPTIONAL_LOCKS", "0"), ("GIT_TERMINAL_PROMPT", "0")])
         .variables(env.iter().copied())
         .arg("-C")
         .arg(dir)
-        .args(args.iter().map(|arg| arg.as_ref()));
+        .args(args.iter().map(|arg| arg.as_ref()))
+}
+
+fn answer(run: Run) -> Result<Vec<u8>, GitError> {
     run.output().map_err(|error| match error.outcome {
         Outcome::NotStarted(source) => GitError::Start(source),
         Outcome::Failed(status) => GitError::Failed { command: error.command, code: status.code(), said: error.tail },

@@ -1,6 +1,5 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -29,10 +28,8 @@ pub struct Tracked {
 pub fn tracked(source: &Path) -> Result<Option<Tracked>, GitError> {
     let list = match git(&[&"ls-files", &"-z", &"--cached", &"--recurse-submodules"], source, &[]) {
         Ok(list) => list,
-        Err(GitError::Start(e)) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        // Git has one exit code for all that is fatal; other refusals do not say this.
-        Err(GitError::Failed { said, .. }) if said.contains("not a git repository (or any") => return Ok(None),
-        Err(e) => return Err(e),
+        Err(error) if error.is_no_repository() => return Ok(None),
+        Err(error) => return Err(error),
     };
     let mut files: Vec<_> = paths(&list).map(Path::to_owned).collect();
     // A file in conflict is listed once for each side.

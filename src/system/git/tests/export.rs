@@ -3,8 +3,18 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 use super::super::super::tree::scratch::{Scratch, mode};
-use super::super::{GitError, export};
+use super::super::{GitError, find};
 use super::{odd, record, repository, site_files, user, with_submodule};
+
+/// Writes all files that `source` has in the commit `revision` into `target`, and returns them.
+fn export(source: &Path, revision: &str, target: &Path) -> Result<Vec<PathBuf>, GitError> {
+    let commit = find(source, revision)?.unwrap();
+    let files = commit.files()?.files;
+    let private = target.with_extension("private");
+    commit.export(&files, target, &private)?;
+    assert!(!private.exists());
+    Ok(files)
+}
 
 fn read(path: PathBuf) -> String {
     fs::read_to_string(path).unwrap()
@@ -135,12 +145,37 @@ fn what_cannot_be_exported_is_named() {
 
     place.write("repository/new/file", "");
     let failed = export(&repository.join("new"), "v1", &target).unwrap_err();
-    assert!(matches!(&failed, GitError::UnknownRevision { revision, .. } if revision.ends_with(":new")), "{failed:?}");
+    assert!(matches!(&failed, GitError::UnknownRevision { revision, .. } if revision.ends_with(":./")), "{failed:?}");
 
-    with_submodule(&place, &repository);
-    let failed = export(&repository.join("site"), "HEAD", &target).unwrap_err();
-    assert!(failed.to_string().contains("vendored"), "{failed}");
+    for revision in ["v1..v1", "^v1", "v1 v1", "v1:site", "v1^@"] {
+        let failed = find(&repository.join("site"), revision).unwrap_err();
+        assert!(matches!(&failed, GitError::UnknownRevision { revision: r, .. } if r == revision), "{failed:?}");
+    }
     assert!(!target.exists());
+    assert!(find(&place.directory("plain"), "v1").unwrap().is_none());
+}
+
+#[test]
+fn some_files_of_a_commit_can_be_had_and_submodules_are_named() {
+    let place = Scratch::new();
+    let repository = repository(&place);
+    with_submodule(&place, &repository);
+    let commit = find(&repository.join("site"), "HEAD").unwrap().unwrap();
+    let found = commit.files().unwrap();
+    assert_eq!((found.files, found.missing), (site_files(), vec![PathBuf::from("vendored")]));
+    assert_eq!(commit.read("app/models.py").unwrap(), "one");
+    let target = place.join("target");
+    commit.export(&[odd().into(), "app/models.py".into()], &target, &place.join("private")).unwrap();
+    assert_eq!(names(&target), [Path::new(odd()), Path::new("app")]);
+}
+
+#[test]
+fn a_repository_whose_name_has_newlines_is_one() {
+    let place = Scratch::new();
+    let repository = repository(&place);
+    let odd = place.join("new\nline\n");
+    fs::rename(repository, &odd).unwrap();
+    assert_eq!(export(&odd.join("site"), "v1", &place.join("target")).unwrap(), site_files());
 }
 
 #[test]
