@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::refuse_own_names;
+use super::super::places::refuse_own_names;
 use crate::error::{Error, Result};
 use crate::model::pattern::{BadLine, Excludes};
 use crate::site::Site;
