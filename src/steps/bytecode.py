@@ -1,24 +1,25 @@
-"""Gives every module below a directory its bytecode: bytecode.py DIRECTORY [EARLIER].
+"""Gives every module below a directory its bytecode: bytecode.py DIRECTORY EARLIER [OTHER…].
 
 It is checked by the hash of the source (PEP 552) instead of by its time, and names the source by its path below
 DIRECTORY, so the same source has the same bytecode wherever and whenever it is compiled. What EARLIER, a directory with
-the same modules, has of the same source is copied.
+the same modules, has of the same source is copied; it may be empty. Of what lies directly in DIRECTORY, OTHER is left out.
 """
 
 import os
 import py_compile
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
+from multiprocessing import get_context
 
 CHECKED = MAGIC_NUMBER + (3).to_bytes(4, "little")
-# What other steps make, or what is no part of a build.
-OTHERS = {"__pycache__", "node_modules", "site-packages", ".git", "run"}
+# What others make, anywhere.
+OTHERS = {".git", "__pycache__", "node_modules", "site-packages"}
 
 
-def modules(directory):
+def modules(directory, others_on_top):
     for place, directories, files in os.walk(directory):
-        directories[:] = [name for name in directories if name not in OTHERS]
+        others = OTHERS.union(others_on_top if place == directory else [])
+        directories[:] = [name for name in directories if name not in others]
         for name in files:
             if name.endswith(".py"):
                 yield os.path.relpath(os.path.join(place, name), directory)
@@ -55,12 +56,12 @@ def compile_one(work):
 
 
 if __name__ == "__main__":
-    directory, earlier = (sys.argv[1:] + [""])[:2]
-    work = [(directory, earlier, module) for module in modules(directory)]
+    directory, earlier, *others_on_top = sys.argv[1:]
+    work = [(directory, earlier, module) for module in modules(directory, others_on_top)]
     if len(work) < 50:
         for one in work:
             compile_one(one)
     else:
-        with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            for _ in pool.map(compile_one, work, chunksize=20):
-                pass
+        # Whatever way of starting processes is this Python's usual one, the others cannot load what came by -c.
+        with get_context("fork").Pool(len(os.sched_getaffinity(0))) as pool:
+            pool.map(compile_one, work, chunksize=20)

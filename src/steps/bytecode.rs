@@ -11,6 +11,9 @@ use crate::system::process::Run;
 /// Compiles what has no bytecode of its source yet, or takes it from an earlier build.
 const COMPILE: &str = include_str!("bytecode.py");
 
+/// What other steps put into a build meanwhile.
+const OTHERS: [&str; 5] = ["assets", "bin", "include", "run", "share"];
+
 /// Compiles the modules of the source and the overlay.
 pub fn run(making: &Making, log: &Path) -> Result<Note> {
     let earlier = if making.fresh { None } else { latest(making)? };
@@ -27,8 +30,9 @@ pub fn run(making: &Making, log: &Path) -> Result<Note> {
 /// # Errors
 /// Python fails. A module with errors is left out.
 pub fn compile(making: &Making, directory: &Path, earlier: Option<&Path>, log: &Path) -> Result<()> {
-    let compile = Run::new(making.paths.python()).args(["-I", "-S", "-c", COMPILE]).arg(directory);
-    making.tool(earlier.into_iter().fold(compile, Run::arg), log)
+    let compile = Run::new(&making.site.config.python.interpreter).args(["-I", "-S", "-c", COMPILE]).arg(directory);
+    let others = if directory == making.paths.dir() { &OTHERS[..] } else { &[] };
+    making.tool(compile.arg(earlier.unwrap_or(Path::new(""))).args(others), log)
 }
 
 /// The youngest complete build.

@@ -86,7 +86,7 @@ const STEPS: [Node<Work>; 9] = [
     again("overlay", &["source"], overlay::run),
     once("stamp", &["overlay"], stamp::run),
     once("python", &["stamp"], python::run),
-    once("bytecode", &["python"], bytecode::run),
+    once("bytecode", &["stamp"], bytecode::run),
     once("node", &["stamp"], node::run),
     again("links", &["stamp"], links::run),
     again("conf", &["stamp"], conf::run),
@@ -238,7 +238,7 @@ impl<'a> Making<'a> {
             return Ok(());
         }
         let log = self.site.layout.create_log(self.name, node.name);
-        let record = self.course.follow(node.name, || (node.work.act)(self, &log))?;
+        let record = self.course.follow(node.name, || files::together(|| (node.work.act)(self, &log)))?;
         self.manifest().steps.push(record);
         Ok(())
     }
@@ -288,15 +288,15 @@ impl<'a> Making<'a> {
     fn sync(&self) -> Result<Note> {
         // They may lie on another file system.
         let statics = self.site.layout.static_of(self.name);
-        let synced = thread::scope(|scope| {
-            let synced = scope.spawn(|| files::sync_all(self.paths.dir()).and_then(|()| files::sync_all(&statics)));
-            let size = |directory: &Path| fs_extra::dir::get_size(directory).ok();
-            let (bytes, static_bytes) = (size(self.paths.dir()), size(&statics));
-            let mut manifest = self.manifest();
-            (manifest.bytes, manifest.static_bytes) = (bytes, static_bytes);
-            synced.join()
-        });
-        synced.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let size = |directory: &Path| fs_extra::dir::get_size(directory).ok();
+                let (bytes, static_bytes) = (size(self.paths.dir()), size(&statics));
+                let mut manifest = self.manifest();
+                (manifest.bytes, manifest.static_bytes) = (bytes, static_bytes);
+            });
+            files::sync_all(self.paths.dir()).and_then(|()| files::sync_all(&statics))
+        })?;
         Ok(Some("all on the disk".into()))
     }
 

@@ -2,9 +2,10 @@
 //!
 //! A file's content is on the disk before the rename that publishes it, and the rename before the function returns; so are
 //! links, removals and new directories. What one call does thus never outlives what an earlier one did. Files that only
-//! count once something else says so (the copy of the source, packages) are not synced one by one: `syncfs` of the build's
+//! count once something else says so (all that the steps of a create make) are not synced one by one: `syncfs` of the build's
 //! file system comes before the manifest that calls the build complete.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -66,7 +67,7 @@ fn put(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
     // The mode at creation passes through the umask, and a file left by a killed process keeps its old one.
     file.set_permissions(Permissions::from_mode(mode.bits()))?;
     file.write_all(content)?;
-    file.sync_all()
+    sync(&file)
 }
 
 /// Points a link at a target: a temporary link beside it, then rename.
@@ -155,6 +156,24 @@ pub fn private_directory(path: &Path, mode: u32) -> Result<()> {
     fs::set_permissions(path, Permissions::from_mode(mode)).map_err(Error::io("close to other users", path))
 }
 
+thread_local! {
+    /// Whether what this thread writes is synced by somebody else.
+    static TOGETHER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does work in this thread whose files count only once something else says so, after [`sync_all`]: until then none of
+/// them is synced by itself, each of which would hold up whoever else writes.
+pub fn together<T>(work: impl FnOnce() -> T) -> T {
+    let before = TOGETHER.replace(true);
+    let done = work();
+    TOGETHER.set(before);
+    done
+}
+
+fn sync(file: &File) -> io::Result<()> {
+    if TOGETHER.get() { Ok(()) } else { file.sync_all() }
+}
+
 /// Returns when all that the file system of a directory has been given so far is on the disk.
 ///
 /// # Errors
@@ -226,7 +245,7 @@ pub(super) fn beside(path: &Path) -> PathBuf {
 
 /// Makes a rename or removal survive a power cut.
 pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
-    File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+    sync(&File::open(path.parent().unwrap_or(Path::new("/")))?)
 }
 
 #[cfg(test)]
