@@ -45,8 +45,9 @@ pub struct Copied {
 /// where the file system can.
 ///
 /// A file that has the source's type, mode, owner, time and size is taken to be equal; any other is written under
-/// another name beside it, given its attributes, and renamed. So an existing inode is never written to, a copy that
-/// was cut off goes on where it stopped, and no half file bears a final name. `progress` is told the size in bytes of
+/// another name beside it, given its attributes, and renamed; a new directory that is not large is filled before it is
+/// renamed. So an existing inode is never written to, a copy that was cut off goes on where it stopped, and no half
+/// file bears a final name. `progress` is told the size in bytes of
 /// each entry that is done, by several threads if there are many.
 ///
 /// # Errors
@@ -72,8 +73,9 @@ pub fn copy(
     };
     let (top, attributes) = run.top(source, target)?;
     let sum = Mutex::new(Sum { directories: vec![(Path::new(""), attributes)], ..Sum::default() });
-    share(run.pieces(top, Path::new("")).collect(), |job, worker| {
-        let done = run.job(job, worker)?;
+    share(run.pieces(top, Path::new("")), |job, worker| {
+        let mut done = run.job(job, worker)?;
+        worker.add(done.jobs.drain(..).rev());
         Ok(sum.lock().unwrap_or_else(PoisonError::into_inner).add(done))
     })?;
     let sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -81,7 +83,7 @@ pub fn copy(
 }
 
 enum Job<'a> {
-    /// A directory to be entered; whether this copy has made it.
+    /// A directory, and whether it has to be made.
     Directory(Arc<Place>, &'a Path, bool),
     /// Some of the entries of a directory.
     Entries(Arc<Place>, &'a [&'a Path]),
@@ -104,6 +106,8 @@ struct Sum<'a> {
     copied: Copied,
     /// Directories, and what they get once all that they hold is in.
     directories: Vec<(&'a Path, Attributes)>,
+    /// What is to be done next, the first one first.
+    jobs: Vec<Job<'a>>,
 }
 
 impl<'a> Run<'a> {
@@ -118,51 +122,57 @@ impl<'a> Run<'a> {
             opened.map_err(|e| TreeError::new("make writable", target, e))?;
         }
         let target = Directory::open(target.to_owned())?;
-        Ok((Place::new(source, target, false, &self.asides)?, attributes))
+        Ok((Place::old(source, target, &self.asides)?, attributes))
     }
 
     fn job(&'a self, job: Job<'a>, worker: &Worker<Job<'a>>) -> Result<Sum<'a>, TreeError> {
-        match job {
-            Job::Directory(above, path, fresh) => {
-                let place = above.enter(split(path).1, fresh, &self.asides)?;
-                worker.add(self.pieces(place, path));
-                Ok(Sum::default())
-            }
-            Job::Entries(place, entries) => self.entries(&place, entries, worker),
+        let (above, path, new) = match job {
+            Job::Entries(place, entries) => return self.entries(&place, entries, worker),
+            Job::Directory(above, path, new) => (above, path, new),
+        };
+        let name = split(path).1;
+        let entries = self.entries_of(path);
+        if !new || entries.len() > PIECE {
+            let place = above.enter(name, new, &self.asides)?;
+            return Ok(Sum { jobs: self.pieces(place, path), ..Sum::default() });
         }
+        above.publish(name, self.asides.of(worker.number), |place| self.entries(&Arc::new(place), entries, worker))
     }
 
-    /// The jobs that a directory is made of. The last is done first.
-    fn pieces(&'a self, place: Place, path: &Path) -> impl Iterator<Item = Job<'a>> {
+    fn entries_of(&self, directory: &Path) -> &[&'a Path] {
+        self.below.get(directory.as_os_str()).map_or(&[], Vec::as_slice)
+    }
+
+    /// The jobs that a directory is made of.
+    fn pieces(&'a self, place: Place, path: &Path) -> Vec<Job<'a>> {
         let place = Arc::new(place);
-        let entries = self.below.get(path.as_os_str()).map_or(&[][..], Vec::as_slice);
-        entries.chunks(PIECE).rev().map(move |entries| Job::Entries(Arc::clone(&place), entries))
+        let pieces = self.entries_of(path).chunks(PIECE);
+        pieces.map(|entries| Job::Entries(Arc::clone(&place), entries)).collect()
     }
 
     fn entries(
-        &'a self,
+        &self,
         place: &Arc<Place>,
         entries: &[&'a Path],
         worker: &Worker<Job<'a>>,
     ) -> Result<Sum<'a>, TreeError> {
         let mut writer = Writer::new(&self.sharing);
         let mut sum = Sum { entries: entries.len(), ..Sum::default() };
-        let mut directories = Vec::new();
         for &path in entries {
             worker.check("copy", path)?;
             let name = split(path).1;
             let found = place.source.look(name).map_err(|e| vanished(&place.source.at(name), e))?;
-            let old = place.old(name)?;
+            let old = place.look(name)?;
             if kind(&found) == SFlag::S_IFDIR {
                 let attributes = Attributes::of(&found, &self.giver);
                 sum.copied.changed += usize::from(!old.is_some_and(|old| attributes.same_access(&old)));
                 sum.directories.push((path, attributes));
-                let fresh = place.directory(name, old.as_ref())?;
-                directories.push(Job::Directory(Arc::clone(place), path, fresh));
+                let new = place.clear_for_directory(name, old.as_ref())?;
+                sum.jobs.push(Job::Directory(Arc::clone(place), path, new));
                 (self.progress)(0);
                 continue;
             }
-            if let Some(lost) = self.below.get(path.as_os_str()).and_then(|below| below.first()) {
+            if let Some(lost) = self.entries_of(path).first() {
                 let why = "the directory that holds it is not one";
                 let path = place.source.at(name).join(split(lost).1);
                 return Err(TreeError::because("copy", &path, ErrorKind::NotADirectory, why));
@@ -176,7 +186,6 @@ impl<'a> Run<'a> {
             sum.copied.count(&found, done);
             (self.progress)(if kind(&found) == SFlag::S_IFREG { size(&found) } else { 0 });
         }
-        worker.add(directories.into_iter().rev());
         Ok(sum)
     }
 

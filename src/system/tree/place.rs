@@ -42,8 +42,17 @@ impl Asides {
 pub(super) struct Place {
     pub(super) source: Directory,
     pub(super) target: Directory,
-    /// This copy has made the target: nothing is there but what it puts there, and nobody else can reach that yet.
-    fresh: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It was there before.
+    Old,
+    /// This copy has made it: nothing is there but what it puts there, and nobody else can reach that yet.
+    New,
+    /// New, and still under a temporary name, so that what is in it can have final names at once.
+    Hidden,
 }
 
 /// What a copy did for an entry.
@@ -57,23 +66,65 @@ pub(super) enum Done {
 }
 
 impl Place {
-    /// Opens both sides, and removes what an interrupted copy left there under the temporary names.
-    pub(super) fn new(source: Directory, target: Directory, fresh: bool, asides: &Asides) -> Result<Self, TreeError> {
-        let place = Self { source, target, fresh };
-        if !fresh {
-            asides.0.iter().try_for_each(|aside| place.discard(aside))?;
-        }
+    /// A target that may hold something, without what an interrupted copy left there under the temporary names.
+    pub(super) fn old(source: Directory, target: Directory, asides: &Asides) -> Result<Self, TreeError> {
+        let place = Self { source, target, state: State::Old };
+        asides.0.iter().try_for_each(|aside| place.discard(aside))?;
         Ok(place)
     }
 
-    pub(super) fn enter(&self, name: &OsStr, fresh: bool, asides: &Asides) -> Result<Self, TreeError> {
-        let source = self.source.enter(name).map_err(|e| vanished(&e.path, e.source))?;
-        Self::new(source, self.target.enter(name)?, fresh, asides)
+    /// Opens a directory on both sides, or makes it if it is new.
+    pub(super) fn enter(&self, name: &OsStr, new: bool, asides: &Asides) -> Result<Self, TreeError> {
+        let source = self.source_of(name)?;
+        if new {
+            return Ok(Self { source, target: self.make(name)?, state: State::New });
+        }
+        Self::old(source, self.target.enter(name)?, asides)
+    }
+
+    /// Makes a new directory that gets its name once `fill` has put into it all but its directories.
+    pub(super) fn publish<T>(
+        &self,
+        name: &OsStr,
+        aside: &OsStr,
+        fill: impl FnOnce(Self) -> Result<T, TreeError>,
+    ) -> Result<T, TreeError> {
+        let source = self.source_of(name)?;
+        let filled = self.make(aside).and_then(|mut target| {
+            // Where those will find it who go on in it.
+            target.path = self.target.at(name);
+            fill(Self { source, target, state: State::Hidden })
+        });
+        self.rename(aside, name, filled)
+    }
+
+    fn source_of(&self, name: &OsStr) -> Result<Directory, TreeError> {
+        self.source.enter(name).map_err(|e| vanished(&e.path, e.source))
+    }
+
+    /// Closed to others until it has the source's mode: what it will hold may be secret.
+    fn make(&self, name: &OsStr) -> Result<Directory, TreeError> {
+        let made = mkdirat(&self.target, name, Mode::S_IRWXU);
+        made.map_err(|e| TreeError::new("create", &self.target.at(name), e.into()))?;
+        self.target.enter(name)
+    }
+
+    /// Gives what has been written its name, or removes it if that failed.
+    fn rename<T>(&self, aside: &OsStr, name: &OsStr, written: Result<T, TreeError>) -> Result<T, TreeError> {
+        let named = written.and_then(|done| {
+            let renamed = renameat(&self.target, aside, &self.target, name);
+            renamed.map_err(|e| TreeError::new("replace", &self.target.at(name), e.into())).map(|()| done)
+        });
+        if named.is_err() {
+            // The first error is the one to report; the next copy tries again to remove this.
+            drop(self.discard(aside));
+        }
+        named
     }
 
     /// What the target has under a name.
-    pub(super) fn old(&self, name: &OsStr) -> Result<Option<FileStat>, TreeError> {
-        if self.fresh {
+    pub(super) fn look(&self, name: &OsStr) -> Result<Option<FileStat>, TreeError> {
+        if self.state != State::Old {
             return Ok(None);
         }
         match self.target.look(name) {
@@ -83,8 +134,8 @@ impl Place {
         }
     }
 
-    /// Makes a directory, or one that is there ready to be written in; whether it is a new one.
-    pub(super) fn directory(&self, name: &OsStr, old: Option<&FileStat>) -> Result<bool, TreeError> {
+    /// Makes a directory that is there ready to be written in, and removes anything else; whether a new one is needed.
+    pub(super) fn clear_for_directory(&self, name: &OsStr, old: Option<&FileStat>) -> Result<bool, TreeError> {
         let to = || self.target.at(name);
         match old {
             Some(old) if kind(old) == SFlag::S_IFDIR => {
@@ -92,14 +143,11 @@ impl Place {
                     let opened = fchmodat(&self.target, name, mode(old) | Mode::S_IRWXU, FchmodatFlags::FollowSymlink);
                     opened.map_err(|e| TreeError::new("make writable", &to(), e.into()))?;
                 }
-                return Ok(false);
+                Ok(false)
             }
-            Some(_) => remove_all(&to())?,
-            None => {}
+            Some(_) => remove_all(&to()).map(|()| true),
+            None => Ok(true),
         }
-        // Closed to others until it has the source's mode: what it holds may be secret.
-        mkdirat(&self.target, name, Mode::S_IRWXU).map_err(|e| TreeError::new("create", &to(), e.into()))?;
-        Ok(true)
     }
 
     /// Makes a file, link or FIFO the same in the target, where it is not.
@@ -116,20 +164,17 @@ impl Place {
         {
             return Ok(Done::Nothing);
         }
+        if self.state == State::Hidden {
+            return self.write(name, found, giver, name, writer);
+        }
         let written = self.write(name, found, giver, aside, writer).and_then(|done| {
             // Nothing but a directory can be renamed over a directory.
-            if old.is_some_and(|old| kind(old) == SFlag::S_IFDIR) {
-                remove_all(&self.target.at(name))?;
+            match old {
+                Some(old) if kind(old) == SFlag::S_IFDIR => remove_all(&self.target.at(name)).map(|()| done),
+                _ => Ok(done),
             }
-            let renamed = renameat(&self.target, aside, &self.target, name);
-            renamed.map_err(|e| TreeError::new("replace", &self.target.at(name), e.into()))?;
-            Ok(done)
         });
-        if written.is_err() {
-            // The first error is the one to report; the next copy tries again to remove this.
-            drop(self.discard(aside));
-        }
-        written
+        self.rename(aside, name, written)
     }
 
     fn equal(&self, name: &OsStr, found: &FileStat, old: &FileStat, giver: &Giver) -> Result<bool, TreeError> {
@@ -157,7 +202,8 @@ impl Place {
             SFlag::S_IFIFO => mkfifoat(&self.target, aside, Mode::S_IRUSR | Mode::S_IWUSR).map_err(creating)?,
             _ => {
                 // Where nobody else can reach it, a new file may have its own permissions from the start.
-                let open = if self.fresh { mode(found) & PERMISSIONS } else { Mode::S_IRUSR | Mode::S_IWUSR };
+                let own = self.state != State::Old;
+                let open = if own { mode(found) & PERMISSIONS } else { Mode::S_IRUSR | Mode::S_IWUSR };
                 let copied = writer.copy((&self.source, name, *found), (&self.target, aside, open));
                 let written = copied.map_err(|e| vanished(&self.source.at(name), e))?;
                 let attributes = Attributes::of(&written.source, giver);
@@ -172,7 +218,11 @@ impl Place {
 
     /// Removes what was being written under a temporary name.
     fn discard(&self, aside: &OsStr) -> Result<(), TreeError> {
-        self.target.remove(aside).map_err(|e| TreeError::new("remove", &self.target.at(aside), e))
+        match self.target.remove(aside) {
+            Err(e) if e.kind() == io::ErrorKind::IsADirectory => remove_all(&self.target.at(aside)),
+            Err(e) => Err(TreeError::new("remove", &self.target.at(aside), e)),
+            Ok(()) => Ok(()),
+        }
     }
 }
 
