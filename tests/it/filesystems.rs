@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::process::Command;
 
 use crate::load::{CONFIG, Crowd, Load};
 use crate::mount::Mounted;
@@ -71,4 +72,44 @@ fn tmpfs() {
 #[test]
 fn overlayfs() {
     story(Mounted::overlay(), false);
+}
+
+/// Where the content of a file lies on the disk.
+fn blocks(file: &Path) -> Vec<String> {
+    let said = Command::new("filefrag").arg("-v").arg(file).output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    let extents =
+        said.lines().filter_map(|line| line.trim().split_once(':').filter(|(number, _)| number.parse::<u32>().is_ok()));
+    extents.map(|(_, rest)| rest.split(':').nth(1).unwrap().trim().to_owned()).collect()
+}
+
+/// What a create copies on one file system takes no room there where files can share blocks; each is one of its own, still.
+fn sharing(kind: &str, megabytes: u64, shares: bool) {
+    let Some(mut site) = Mounted::made(kind, megabytes) else { return };
+    let big = site.root().join("host/big.bin");
+    fs::create_dir(big.parent().unwrap()).unwrap();
+    fs::write(&big, vec![1; 40_000]).unwrap();
+    site.configure("overlay = \"deploy/host\"\n[uwsgi]\nworkers = 1\n");
+    site.start();
+    site.ok(&["create", "a"]);
+    let copy = site.build("a").join("big.bin");
+    assert!(!blocks(&big).is_empty());
+    assert_eq!(blocks(&big) == blocks(&copy), shares);
+    fs::write(&copy, "changed").unwrap();
+    assert_eq!(fs::read(&big).unwrap(), vec![1; 40_000]);
+}
+
+#[test]
+fn xfs_shares_blocks() {
+    sharing("xfs", 320, true);
+}
+
+#[test]
+fn btrfs_shares_blocks() {
+    sharing("btrfs", 128, true);
+}
+
+#[test]
+fn ext4_has_copies() {
+    sharing("ext4", 64, false);
 }
