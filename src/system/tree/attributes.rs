@@ -55,6 +55,11 @@ impl Attributes {
         }
     }
 
+    /// The owner and the group are to be whoever makes the copy.
+    pub(super) fn of_anybody(source: &FileStat) -> Self {
+        Self { kind: kind(source), mode: mode(source), uid: None, gid: None, mtime: mtime(source) }
+    }
+
     /// Whether `found` has the same type, permissions and owner.
     pub(super) fn same_access(&self, found: &FileStat) -> bool {
         (self.kind, self.mode) == (kind(found), mode(found)) && self.another_owner(found) == (None, None)

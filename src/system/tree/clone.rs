@@ -1,19 +1,20 @@
 use std::ffi::OsStr;
-use std::fs::{DirBuilder, File};
+use std::fs::DirBuilder;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
-use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
-use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, fchmod, futimens, mkdirat, utimensat};
-use nix::sys::time::TimeSpec;
+use nix::fcntl::{AtFlags, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, mkdirat};
 use nix::unistd::{linkat, symlinkat};
-use rustix::fs::ioctl_ficlone;
 
 use super::TreeError;
+use super::attributes::Attributes;
+use super::contents::Writer;
 use super::crew::{Worker, share};
-use super::directory::{Directory, WRITE, kind, mode, mtime, size};
+use super::directory::{Directory, PERMISSIONS, WRITE, kind, mode, size};
 
 /// How the files of a clone come by their content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +49,8 @@ pub struct Cloned {
 pub fn clone(from: &Path, to: &Path, how: Sharing) -> Result<Cloned, TreeError> {
     // Open to nobody else until it has its own mode.
     DirBuilder::new().mode(0o700).create(to).map_err(|e| TreeError::new("create", to, e))?;
-    let run = Run { from, to, how, cloned: Mutex::default() };
+    let sharing = AtomicBool::new(how == Sharing::Blocks);
+    let run = Run { from, to, how, sharing, cloned: Mutex::default() };
     share(vec![PathBuf::new()], |directory, worker| run.directory(&directory, worker))?;
     Ok(run.cloned.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
@@ -57,6 +59,8 @@ struct Run<'a> {
     from: &'a Path,
     to: &'a Path,
     how: Sharing,
+    /// Whether blocks are to be shared, and can be for all that is known.
+    sharing: AtomicBool,
     cloned: Mutex<Cloned>,
 }
 
@@ -67,12 +71,13 @@ impl Run<'_> {
         let source = Directory::open(self.from.join(below))?;
         let target = Directory::open(self.to.join(below))?;
         let names = source.names()?;
+        let mut writer = Writer::new(&self.sharing);
         let mut directories = Vec::new();
         let mut cloned = Cloned::default();
         for name in &names {
             let found = source.look(name).map_err(|e| TreeError::new("look at", &source.at(name), e))?;
             let made = match kind(&found) {
-                SFlag::S_IFREG => self.file(&source, &target, name, &found).map(|shared| {
+                SFlag::S_IFREG => self.file(&source, &target, (name, &found), &mut writer).map(|shared| {
                     cloned.files += 1;
                     cloned.bytes += size(&found);
                     cloned.shared += if shared { size(&found) } else { 0 };
@@ -89,9 +94,8 @@ impl Run<'_> {
             worker.check("clone", &source.path)?;
         }
         worker.add(directories);
-        let found = source.stat()?;
-        let set = fchmod(&target, mode(&found)).and_then(|()| futimens(&target, &TimeSpec::UTIME_OMIT, &mtime(&found)));
-        set.map_err(|e| TreeError::new("set mode and time of", &target.path, e.into()))?;
+        let set = Attributes::of_anybody(&source.stat()?).give(&target, &target.stat()?);
+        set.map_err(|e| TreeError::new("set mode and time of", &target.path, e))?;
         let mut sum = self.cloned.lock().unwrap_or_else(PoisonError::into_inner);
         sum.files += cloned.files;
         sum.bytes += cloned.bytes;
@@ -100,26 +104,25 @@ impl Run<'_> {
     }
 
     /// Makes a file, and returns whether it takes no room of its own.
-    fn file(&self, source: &Directory, target: &Directory, name: &OsStr, found: &FileStat) -> io::Result<bool> {
+    fn file(
+        &self,
+        source: &Directory,
+        target: &Directory,
+        (name, found): (&OsStr, &FileStat),
+        writer: &mut Writer,
+    ) -> io::Result<bool> {
         let linkable = self.how == Sharing::Links && !mode(found).intersects(WRITE);
         if linkable && linkat(source, name, target, name, AtFlags::empty()).is_ok() {
             return Ok(true);
         }
-        let flags = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let mut reader = File::from(openat(source, name, flags | OFlag::O_RDONLY, Mode::empty())?);
-        let create = flags | OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
-        let mut writer = File::from(openat(target, name, create, Mode::S_IRUSR | Mode::S_IWUSR)?);
-        let shared = self.how == Sharing::Blocks && ioctl_ficlone(&writer, &reader).is_ok();
-        if !shared && io::copy(&mut reader, &mut writer)? != size(found) {
-            return Err(io::Error::new(ErrorKind::InvalidData, "it changes while it is being copied"));
-        }
-        fchmod(&writer, mode(found))?;
-        futimens(&writer, &TimeSpec::UTIME_OMIT, &mtime(found))?;
-        Ok(shared)
+        // Nobody else can reach it yet, so it may have its own permissions from the start.
+        let written = writer.copy((source, name, *found), (target, name, mode(found) & PERMISSIONS))?;
+        Attributes::of_anybody(found).give(&written.file, &fstat(&written.file)?)?;
+        Ok(written.shared)
     }
 }
 
 fn link(source: &Directory, target: &Directory, name: &OsStr, found: &FileStat) -> io::Result<()> {
     symlinkat(readlinkat(source, name)?.as_os_str(), target, name)?;
-    Ok(utimensat(target, name, &TimeSpec::UTIME_OMIT, &mtime(found), UtimensatFlags::NoFollowSymlink)?)
+    Attributes::of_anybody(found).give_at(target, name)
 }

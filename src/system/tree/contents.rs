@@ -13,7 +13,7 @@ use super::directory::{Directory, kind, mtime, size};
 const ATTEMPTS: usize = 3;
 
 /// What is smaller goes through a buffer of this many bytes, which takes the kernel less than `copy_file_range`.
-pub(super) const SMALL: usize = 64 << 10;
+const SMALL: usize = 64 << 10;
 
 /// A file that has got its content.
 pub(super) struct Written {
@@ -26,6 +26,7 @@ pub(super) struct Written {
 
 /// Writes contents of files, for one thread.
 pub(super) struct Writer<'a> {
+    /// Empty until it is needed.
     buffer: Vec<u8>,
     /// Whether blocks may be shared, for all that anybody knows.
     sharing: &'a AtomicBool,
@@ -33,7 +34,7 @@ pub(super) struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     pub(super) fn new(sharing: &'a AtomicBool) -> Self {
-        Self { buffer: vec![0; SMALL], sharing }
+        Self { buffer: Vec::new(), sharing }
     }
 
     /// Copies the content of `name`, which was `found`, into a new file `aside` that is given the permissions `mode`.
@@ -85,6 +86,7 @@ impl<'a> Writer<'a> {
         if size(found) >= SMALL as u64 {
             return io::copy(reader, file);
         }
+        self.buffer.resize(SMALL, 0);
         let mut filled = 0;
         loop {
             match reader.read(&mut self.buffer[filled..]) {
@@ -104,13 +106,13 @@ impl<'a> Writer<'a> {
 }
 
 /// Opens a file to be read. A link or FIFO that has just taken its place must neither be followed nor block.
-pub(super) fn open(directory: &Directory, name: &OsStr) -> io::Result<File> {
+fn open(directory: &Directory, name: &OsStr) -> io::Result<File> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     Ok(File::from(openat(directory, name, flags, Mode::empty())?))
 }
 
 /// Makes a new file to be written.
-pub(super) fn create(directory: &Directory, name: &OsStr, mode: Mode) -> io::Result<File> {
+fn create(directory: &Directory, name: &OsStr, mode: Mode) -> io::Result<File> {
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     Ok(File::from(openat(directory, name, flags, mode)?))
 }

@@ -11,7 +11,7 @@ use nix::unistd::{mkfifoat, symlinkat};
 use super::attributes::{Attributes, Giver};
 use super::contents::Writer;
 use super::crew::MOST;
-use super::directory::{Directory, kind, mode, size};
+use super::directory::{Directory, PERMISSIONS, kind, mode, size};
 use super::{Selection, TreeError, absent, remove_all};
 
 /// For each thread the name of what it is writing, which nothing in the selection has.
@@ -225,8 +225,6 @@ impl Place {
         }
     }
 }
-
-const PERMISSIONS: Mode = Mode::S_IRWXU.union(Mode::S_IRWXG).union(Mode::S_IRWXO);
 
 fn link(directory: &Directory, name: &OsStr) -> Result<OsString, TreeError> {
     readlinkat(directory, name).map_err(|e| TreeError::new("read the link", &directory.at(name), e.into()))
