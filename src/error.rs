@@ -12,7 +12,7 @@ use crate::model::rules::Refusal;
 use crate::model::tag::BadTag;
 use crate::serve::Trouble;
 use crate::serve::checkup::Finding;
-use crate::system::git::GitError;
+use crate::system::git::{GitError, has_lfs};
 use crate::system::lock::Held;
 use crate::system::process::CommandError;
 use crate::system::signals::Interrupted;
@@ -305,6 +305,18 @@ fn advice(path: &Path, error: &io::Error) -> String {
     }
 }
 
+/// What fetches the content of files of Git LFS.
+fn fetch_lfs(source: &Path, revision: Option<&str>) -> String {
+    let first = if has_lfs(source) { "" } else { "apt-get install git-lfs, then " };
+    let git = format!("git -C {}", source.display());
+    match revision {
+        None => format!("{first}{git} lfs pull"),
+        Some(revision) => format!(
+            "{first}git lfs install and {git} lfs fetch origin {revision}; or check it out, {git} lfs pull, and create without --ref"
+        ),
+    }
+}
+
 /// Lets `?` turn an error of a layer below into one that an operator reads.
 macro_rules! from {
     ($($variant:ident($source:ty) $wrap:expr;)*) => {
@@ -355,6 +367,7 @@ impl From<GitError> for Error {
             GitError::Submodules { .. } => {
                 "git checkout that commit, git submodule update --init --recursive, then create without --ref".into()
             }
+            GitError::Pointers { source, revision, .. } => fetch_lfs(source, revision.as_deref()),
             GitError::NotCheckedOut { source, .. } => {
                 format!("git -C {} submodule update --init --recursive", source.display())
             }

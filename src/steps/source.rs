@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::model::tag::Tag;
 use crate::site::Site;
 use crate::system::files::{self, Mode};
-use crate::system::git;
+use crate::system::git::{self, GitError};
 use crate::system::tree::{self, Selection};
 
 pub fn run(making: &Making, _: &Path) -> Result<Note> {
@@ -59,10 +59,14 @@ fn commit(making: &Making, source: &Path, reference: &str) -> Result<String> {
         });
     };
     let files = select::of_commit(making.site, source, reference, &commit)?;
-    thread::scope(|scope| {
+    let pointers = thread::scope(|scope| {
         scope.spawn(|| describe(making, source, Some(&commit.hash)));
         commit.export(&files, making.paths.dir(), &making.paths.export())
     })?;
+    if !pointers.is_empty() {
+        let (source, revision) = (source.to_owned(), Some(reference.to_owned()));
+        return Err(GitError::Pointers { source, revision, paths: pointers }.into());
+    }
     making.took(files.iter().map(PathBuf::as_path));
     making.alter(true);
     Ok(format!("{} files of {}", files.len(), &commit.hash[..12]))

@@ -4,6 +4,7 @@
 
 mod command;
 mod export;
+mod lfs;
 mod stamp;
 mod tracked;
 
@@ -20,6 +21,7 @@ use super::tree::TreeError;
 use command::git;
 
 pub use export::{Commit, find};
+pub use lfs::has_lfs;
 pub use stamp::stamp;
 pub use tracked::{Tracked, tracked};
 
@@ -60,6 +62,15 @@ pub enum GitError {
         /// Relative to the source.
         paths: Vec<PathBuf>,
     },
+    /// Files are pointers of Git LFS, not what they point to.
+    Pointers {
+        /// The work tree, or a directory of it.
+        source: PathBuf,
+        /// The commit that they come from, as it was given; else they are those of the work tree.
+        revision: Option<String>,
+        /// Relative to the source.
+        paths: Vec<PathBuf>,
+    },
     /// A file could not be handled.
     Tree(TreeError),
 }
@@ -78,6 +89,10 @@ impl fmt::Display for GitError {
             }
             Self::Submodules { revision, paths } => {
                 write!(f, "{revision:?} has submodules, whose files are not in its repository: {}", few(paths))
+            }
+            Self::Pointers { paths, .. } => {
+                let (many, are) = if paths.len() == 1 { ("file", "is a pointer") } else { ("files", "are pointers") };
+                write!(f, "{} {many} of Git LFS {are}, not the content: {}", paths.len(), few(paths))
             }
             Self::NotCheckedOut { paths, .. } => write!(f, "submodules are not checked out: {}", few(paths)),
             Self::Tree(e) => e.fmt(f),

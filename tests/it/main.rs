@@ -24,6 +24,7 @@ mod filesystems;
 mod first;
 mod flavours;
 mod host;
+mod lfs;
 mod limits;
 mod loading;
 mod locks;

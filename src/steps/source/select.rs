@@ -21,9 +21,16 @@ pub fn as_it_is(site: &Site, source: &Path) -> Result<(Selection, bool)> {
     let file = source.join(IGNORE);
     let mut excludes = excludes(&files::read(&file)?.unwrap_or_default(), &file.display().to_string())?;
     match git::tracked(source)? {
-        Some(Tracked { files, missing }) => {
-            check(missing, &excludes, |paths| GitError::NotCheckedOut { source: source.to_owned(), paths })?;
-            Ok((tree::listed(source, files, &excludes, &never(site))?, true))
+        Some(Tracked { files, missing, mut pointers }) => {
+            let source = source.to_owned();
+            let selection = tree::listed(&source, files, &excludes, &never(site))?;
+            let missing = wanted(missing, &excludes);
+            pointers.retain(|file| selection.contains(file));
+            match (missing.is_empty(), pointers.is_empty()) {
+                (false, _) => Err(GitError::NotCheckedOut { source, paths: missing }.into()),
+                (_, false) => Err(GitError::Pointers { source, revision: None, paths: pointers }.into()),
+                _ => Ok((selection, true)),
+            }
         }
         None => {
             excludes.0.extend(site.config.site.exclude.0.iter().cloned());
@@ -37,11 +44,14 @@ pub fn as_it_is(site: &Site, source: &Path) -> Result<(Selection, bool)> {
 /// # Errors
 /// They cannot be listed, or are not as a build needs them.
 pub fn of_commit(site: &Site, source: &Path, reference: &str, commit: &Commit) -> Result<Vec<PathBuf>> {
-    let Tracked { mut files, missing } = commit.files()?;
+    let Tracked { mut files, missing, .. } = commit.files()?;
     let has_own = files.iter().any(|file| file == Path::new(IGNORE));
     let text = if has_own { commit.read(IGNORE)? } else { String::new() };
     let excludes = excludes(&text, &format!("{IGNORE} of {reference}"))?;
-    check(missing, &excludes, |paths| GitError::Submodules { revision: reference.to_owned(), paths })?;
+    let missing = wanted(missing, &excludes);
+    if !missing.is_empty() {
+        return Err(GitError::Submodules { revision: reference.to_owned(), paths: missing }.into());
+    }
     let selection = tree::listed(source, files.iter().cloned(), &excludes, &never(site))?;
     refuse_own_names(&selection, "source")?;
     files.retain(|file| selection.contains(file));
@@ -62,8 +72,8 @@ fn excludes(text: &str, place: &str) -> Result<Excludes> {
     })
 }
 
-/// Checks that no submodule is `missing` but where it is left out.
-fn check(missing: Vec<PathBuf>, excludes: &Excludes, error: impl Fn(Vec<PathBuf>) -> GitError) -> Result<()> {
-    let wanted: Vec<_> = missing.into_iter().filter(|path| !excludes.leave_out_whole(path)).collect();
-    if wanted.is_empty() { Ok(()) } else { Err(error(wanted).into()) }
+/// The directories that are not left out.
+fn wanted(mut directories: Vec<PathBuf>, excludes: &Excludes) -> Vec<PathBuf> {
+    directories.retain(|directory| !excludes.leave_out_whole(directory));
+    directories
 }

@@ -5,6 +5,7 @@ use std::path::{self, Path, PathBuf};
 
 use super::super::tree::{TreeError, make_target, remove_all, set_mtime};
 use super::command::git_reading;
+use super::lfs::pointers_in;
 use super::{GitError, SUBMODULE, Tracked, commit, entry_path, git, text};
 
 /// A commit as a source has it.
@@ -48,7 +49,8 @@ pub fn find(source: &Path, revision: &str) -> Result<Option<Commit>, GitError> {
 }
 
 impl Commit {
-    /// The files that the source has in it, and the submodules, whose files are in no commit of it.
+    /// The files that the source has in it, and the submodules, whose files are in no commit of it. Which files are
+    /// pointers of Git LFS only [`Self::export`] tells.
     ///
     /// # Errors
     /// Whatever git refuses.
@@ -57,7 +59,7 @@ impl Commit {
         let entries = list.split(|&b| b == 0).filter(|entry| !entry.is_empty());
         let (submodules, files): (Vec<_>, Vec<_>) = entries.partition(|entry| entry.starts_with(SUBMODULE));
         let paths = |entries: Vec<&[u8]>| entries.into_iter().map(|entry| entry_path(entry).to_owned()).collect();
-        Ok(Tracked { files: paths(files), missing: paths(submodules) })
+        Ok(Tracked { files: paths(files), missing: paths(submodules), pointers: Vec::new() })
     }
 
     /// The text of one of its files, what is no UTF-8 replaced.
@@ -69,7 +71,8 @@ impl Commit {
         Ok(String::from_utf8_lossy(&git(&[&"cat-file", &"blob", &name], &self.source, &[])?).into_owned())
     }
 
-    /// Writes some of its `files` into `target`.
+    /// Writes some of its `files` into `target`, and returns those that are pointers of Git LFS there: a git that is set up
+    /// for it writes the content.
     ///
     /// They come from the object store and get the commit's time as their own. Neither the work tree nor the
     /// repository's index is touched: git's index of `target` is made in `private`, a directory that must not be there
@@ -78,7 +81,7 @@ impl Commit {
     ///
     /// # Errors
     /// Whatever git refuses, such as a filter that fails.
-    pub fn export(&self, files: &[PathBuf], target: &Path, private: &Path) -> Result<(), GitError> {
+    pub fn export(&self, files: &[PathBuf], target: &Path, private: &Path) -> Result<Vec<PathBuf>, GitError> {
         make_target(target)?;
         let target = path::absolute(target).map_err(|e| TreeError::new("find", target, e))?;
         let private = Private::new(private)?;
@@ -104,7 +107,7 @@ impl Commit {
             let path = target.join(file);
             set_mtime(&path, time, 0).map_err(|e| TreeError::new("set the time of", &path, e))?;
         }
-        Ok(())
+        pointers_in(&self.hash, &self.source, files, &target)
     }
 
     /// When it was made, in seconds of the epoch.

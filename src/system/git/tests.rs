@@ -1,4 +1,5 @@
 mod export;
+mod lfs;
 mod stamp;
 
 use std::ffi::OsStr;

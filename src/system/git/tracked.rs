@@ -8,6 +8,7 @@ use nix::fcntl::{AtFlags, OFlag, open};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 
 use super::super::tree::TreeError;
+use super::lfs::pointers;
 use super::{GitError, SUBMODULE, entry_path, git, paths};
 
 /// What git tracks below a source, relative to it.
@@ -18,6 +19,8 @@ pub struct Tracked {
     pub files: Vec<PathBuf>,
     /// The submodules whose files are not there, since they were not checked out or git does not know them as such.
     pub missing: Vec<PathBuf>,
+    /// The files that are pointers of Git LFS, since it has not fetched their content.
+    pub pointers: Vec<PathBuf>,
 }
 
 /// What git tracks below `source`; `None` if it lies in no work tree, or has no tracked files. Without git installed nothing
@@ -38,7 +41,8 @@ pub fn tracked(source: &Path) -> Result<Option<Tracked>, GitError> {
         return Ok(None);
     }
     let (files, directories) = present(source, files)?;
-    Ok(Some(Tracked { files, missing: submodules(source, &directories)? }))
+    let (missing, pointers) = (submodules(source, &directories)?, pointers(source, &files)?);
+    Ok(Some(Tracked { files, missing, pointers }))
 }
 
 /// Those of `files` that are there and no directories, and those that are directories.
