@@ -232,9 +232,10 @@ impl Run {
         self.error(Outcome::NotStarted(error), String::new(), None)
     }
 
-    /// What an operator would type, so to speak.
+    /// What an operator would type, so to speak; a whole program among the arguments is nothing to be read in a line.
     fn line(&self) -> String {
-        self.argv.iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ")
+        let words = self.argv.iter().map(|arg| arg.to_string_lossy());
+        words.map(|word| if word.contains('\n') { "…".into() } else { word }).collect::<Vec<_>>().join(" ")
     }
 
     fn error(&self, outcome: Outcome, tail: String, log: Option<&Path>) -> CommandError {
@@ -294,6 +295,12 @@ mod tests {
         let error = Run::new("sh").args(["-c", "echo no wine >&2; exit 3"]).output().unwrap_err();
         assert_eq!(error.what(), "sh -c echo no wine >&2; exit 3 ended with exit status: 3");
         assert_eq!(error.cause(), "no wine");
+    }
+
+    #[test]
+    fn a_program_that_is_an_argument_is_not_shown() {
+        let error = Run::new("python3").args(["-c", "import sys\nsys.exit(3)", "a b"]).output().unwrap_err();
+        assert_eq!(error.what(), "python3 -c … a b ended with exit status: 3");
     }
 
     #[test]
