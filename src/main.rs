@@ -19,7 +19,7 @@ use clap::Parser;
 use nix::sys::stat::{Mode, umask};
 
 use crate::commands::Cli;
-use crate::system::signals;
+use crate::system::{signals, terminal};
 
 fn main() -> ExitCode {
     open_to_the_group();
@@ -28,6 +28,9 @@ fn main() -> ExitCode {
         Err(answer) => return report::usage(&answer),
     };
     report::start_log(cli.common.quiet, cli.common.verbose);
+    if !(cli.common.quiet || cli.common.json) {
+        terminal::show_rows();
+    }
     if let Err(error) = signals::watch() {
         tracing::warn!("a signal would end this command at once: {error}");
     }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use tracing::Level;
 
 use crate::error::{Error, Result};
+use crate::system::terminal::Lines;
 
 /// The result of a command.
 #[derive(Debug, Default)]
@@ -55,7 +56,7 @@ pub fn start_log(quiet: bool, verbose: bool) {
     };
     tracing_subscriber::fmt()
         .with_max_level(level)
-        .with_writer(io::stderr)
+        .with_writer(|| Lines)
         .with_target(false)
         .with_level(false)
         .without_time()

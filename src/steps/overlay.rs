@@ -14,7 +14,9 @@ pub fn run(making: &Making, _: &Path) -> Result<Note> {
     };
     let selection = select(making.site, overlay)?;
     refuse_own_names(&selection, "overlay")?;
-    let copied = tree::copy(overlay, &selection, making.paths.dir(), &|_| {})?;
+    let row = making.course.row("overlay");
+    row.of(selection.iter().count());
+    let copied = tree::copy(overlay, &selection, making.paths.dir(), &|_| row.advance())?;
     refuse_ways_out(making)?;
     making.alter(copied.changed > 0);
     making.took(selection.iter());

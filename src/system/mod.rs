@@ -1,4 +1,5 @@
-//! The doors to the world, one each: processes, signals, files and links, locks, sockets, HTTP, waiting, git.
+//! The doors to the world, one each: processes, signals, files and links, locks, sockets, HTTP, waiting, git, the
+//! terminal.
 
 mod children;
 pub mod disk;
@@ -12,5 +13,6 @@ pub mod process;
 pub mod procfs;
 pub mod signals;
 pub mod socket;
+pub mod terminal;
 pub mod tree;
 pub mod wait;
