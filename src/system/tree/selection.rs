@@ -118,24 +118,22 @@ impl Selection {
 
     /// Completes `paths` with the directories above each.
     fn closed(paths: impl Iterator<Item = PathBuf>) -> Result<Self, TreeError> {
-        let mut all = HashSet::new();
+        let mut all = Vec::new();
+        let mut directories = HashSet::new();
         for path in paths {
-            // Taken apart, because `a//b` and `./a/b` have to be the same entry as `a/b`.
-            let mut plain = PathBuf::new();
-            for part in path.components() {
-                match part {
-                    Component::Normal(name) => plain.push(name),
-                    Component::CurDir => {}
-                    _ => return Err(refuse(&path, "it is not a path below the source")),
-                }
-            }
-            for part in plain.ancestors().take_while(|p| !p.as_os_str().is_empty()) {
-                if !all.insert(part.to_owned()) {
+            let path = plain(path)?;
+            for above in path.ancestors().skip(1).map(Path::as_os_str).take_while(|above| !above.is_empty()) {
+                if directories.contains(above) {
                     break;
                 }
+                directories.insert(above.to_owned());
+                all.push(PathBuf::from(above));
             }
+            all.extend(Some(path).filter(|path| !path.as_os_str().is_empty()));
         }
-        Ok(Self::sorted(all.into_iter().collect()))
+        let mut sorted = Self::sorted(all);
+        sorted.0.dedup_by(|a, b| a.as_os_str() == b.as_os_str());
+        Ok(sorted)
     }
 
     /// Byte order and not `Path`'s own, which takes every path apart again for every comparison.
@@ -143,6 +141,23 @@ impl Selection {
         paths.sort_unstable_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
         Self(paths)
     }
+}
+
+/// A path below the source as its names alone, for `a//b` and `./a/b` have to be the same entry as `a/b`.
+fn plain(path: PathBuf) -> Result<PathBuf, TreeError> {
+    let mut names = path.as_os_str().as_bytes().split(|&b| b == b'/');
+    if names.all(|name| !matches!(name, b"" | b"." | b"..")) {
+        return Ok(path);
+    }
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => plain.push(name),
+            Component::CurDir => {}
+            _ => return Err(refuse(&path, "it is not a path below the source")),
+        }
+    }
+    Ok(plain)
 }
 
 fn refuse(path: &Path, why: &'static str) -> TreeError {
