@@ -26,7 +26,7 @@ pub fn describe() -> Map<String, Value> {
         ("builds", tool()),
         ("nginx", version("nginx", "-v")),
         ("uwsgi", version("uwsgi", "--version")),
-        ("python", version("python3", "--version")),
+        ("python", version(&super::shop::interpreter(), "--version")),
         ("uv", super::shop::uv_version()),
         ("node", version("node", "--version")),
         ("npm", version("npm", "--version")),

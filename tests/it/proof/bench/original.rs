@@ -13,7 +13,7 @@ pub fn create(site: &Site, pip: &[&str]) -> f64 {
     let build = place(site, "build");
     let mut command = Command::new("sh");
     command.arg(fixtures().join("bench/original/create.sh")).args([&site.dir, &build, &shop::stores()]);
-    command.arg(shop::tool("virtualenv")).args(pip);
+    command.arg(shop::tools_python()).args(pip);
     let took = seconds(|| drop(shell(&mut command)));
     assert!(build.join("assets/static/wagtailadmin").is_dir() && build.join("node_modules/webpack").is_dir());
     fs::remove_dir_all(build).unwrap();

@@ -38,7 +38,6 @@ pub fn site() -> Site {
 
 /// Writes `builds.toml`, with more of the section of assets.
 pub fn configure(site: &Site, assets: &str) {
-    // A shim that looks for the right Python would only add its own time, to both sides.
     site.configure(&format!("{CONFIG}interpreter = \"{}\"\n\n[assets]\n{assets}\n", interpreter()));
 }
 
@@ -55,9 +54,9 @@ pub fn stores() -> PathBuf {
     home().join("fetched/deploy/deps")
 }
 
-/// A program of the rival's that Debian does not bring.
-pub fn tool(name: &str) -> PathBuf {
-    home().join("tools/bin").join(name)
+/// A Python that has what the rival needs. Its scripts would break when `target/` is moved.
+pub fn tools_python() -> PathBuf {
+    home().join("tools/bin/python")
 }
 
 /// The version of uv, where anything was installed with it.
@@ -65,8 +64,13 @@ pub fn uv_version() -> String {
     HOME.get().map_or_else(String::new, |_| shell(Command::new(stores().join("tools/bin/uv")).arg("--version")))
 }
 
-fn interpreter() -> String {
-    shell(Command::new("python3").args(["-c", "import os, sys; print(os.path.realpath(sys.executable))"]))
+/// The distribution's Python, which is also uWSGI's, where it can make virtual environments. Its real path: a shim that looks
+/// for the right Python would only add its own time, to both sides.
+pub fn interpreter() -> String {
+    let path = "import ensurepip, os, sys, venv; print(os.path.realpath(sys.executable))";
+    let asked = |python| Command::new(python).args(["-c", path]).output().ok().filter(|said| said.status.success());
+    let said = ["/usr/bin/python3", "python3"].into_iter().find_map(asked).unwrap();
+    String::from_utf8(said.stdout).unwrap().trim().to_owned()
 }
 
 /// Where it is kept, made by the first who asks.
