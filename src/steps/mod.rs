@@ -350,3 +350,16 @@ pub fn in_build(site: &Site, name: BuildName, tag: &Tag, argv: &[String]) -> Run
         .variables(environment::variables(&site.config, &site.layout, name, tag))
         .variables([("PATH", path)])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_comes_after_those_that_it_waits_for() {
+        for (number, step) in STEPS.iter().enumerate() {
+            let earlier: Vec<&str> = STEPS[..number].iter().map(|step| step.name).collect();
+            assert!(step.after.iter().all(|name| earlier.contains(name)), "{}", step.name);
+        }
+    }
+}

@@ -36,7 +36,7 @@ pub fn tracked(source: &Path) -> Result<Option<Tracked>, GitError> {
     };
     let mut files: Vec<_> = paths(&list).map(Path::to_owned).collect();
     // A file in conflict is listed once for each side.
-    files.dedup();
+    files.dedup_by(|a, b| a.as_os_str() == b.as_os_str());
     if files.is_empty() {
         return Ok(None);
     }
@@ -53,7 +53,7 @@ fn present(source: &Path, files: Vec<PathBuf>) -> Result<(Vec<PathBuf>, Vec<Path
     let mut last: Option<(PathBuf, Option<OwnedFd>)> = None;
     for file in files {
         let (parent, name) = (file.parent().unwrap_or(&file), file.file_name().unwrap_or_default());
-        if last.as_ref().is_none_or(|(path, _)| path != parent) {
+        if last.as_ref().is_none_or(|(path, _)| path.as_os_str() != parent.as_os_str()) {
             last = Some((parent.to_owned(), places.open(parent)?));
         }
         let Some((_, Some(directory))) = &last else {
