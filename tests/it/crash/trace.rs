@@ -1,6 +1,6 @@
 //! Which system calls of a command change the file system, and a run in which one of them kills it or fails.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::process::Command;
 
@@ -12,15 +12,18 @@ const SET: &str = "openat,open,creat,write,pwrite64,writev,ftruncate,truncate,fa
     mkdir,mkdirat,mknod,mknodat,rmdir,unlink,unlinkat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,\
     chmod,fchmod,fchmodat,chown,fchown,lchown,fchownat,utimensat,fsync,fdatasync,syncfs,sync_file_range";
 
-/// One system call of a run: its name, and which of its name it is. strace counts each name apart, and can be told to
-/// count only those on one path: how often a command opens and writes other files, be it to wake its own threads, is chance.
+/// One system call of a run: its name, and which of its name it is in its thread. strace counts each name and each thread
+/// apart, and can be told to count only those on one path: how often a command opens and writes other files, be it to wake
+/// its own threads, is chance, and so is which thread does what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     pub name: String,
     pub number: usize,
+    /// The thread, by its id in this run.
+    pub thread: u32,
     /// The path that it is counted by, where that has a name which is the same in each run.
     pub path: Option<String>,
-    /// How many before it look the same.
+    /// How many of its thread before it look the same.
     pub twins: usize,
     /// The call as strace prints it.
     pub line: String,
@@ -35,8 +38,8 @@ pub enum Blow {
     Fail(&'static str),
 }
 
-/// Lists the calls of a complete run, of the tool's own thread alone: the programs that it runs are not its code, and its
-/// other threads only wait.
+/// Lists the calls of a complete run in the order in which they ended, of all the tool's threads, but not of the programs
+/// that it runs, which are not its code.
 pub fn calls(site: &Site, case: &Case) -> (Said, Vec<Call>) {
     let file = site.dir.with_extension("trace");
     let trace = ["-y", "-s", "4096", "-o", file.to_str().unwrap(), "-e", &format!("trace={SET}")].map(str::to_owned);
@@ -57,24 +60,63 @@ pub fn strike(site: &Site, case: &Case, (call, number): (&Call, usize), blow: Bl
         (format!("inject={}:{what}:when={number}", call.name), format!("trace={},renameat2", call.name));
     let file = site.dir.with_extension("trace");
     let options = ["-y", "-s", "4096", "-o", file.to_str().unwrap(), "-e", &trace, "-e", &inject];
-    let path = call.path.iter().flat_map(|path| ["-P".to_owned(), path.clone()]);
+    let path = call.path.iter().flat_map(|path| possible(path)).flat_map(|path| ["-P".to_owned(), path]);
     let options: Vec<String> = options.map(str::to_owned).into_iter().chain(path).collect();
     let said = strace(site, &options, case);
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::remove_file(&file).unwrap();
-    let start = format!("{}(", call.name);
-    let like = |line: &&str| shape(line) == shape(&call.line);
-    let calls: Vec<&str> = text.lines().filter(|line| line.starts_with(&start)).collect();
-    match calls.iter().enumerate().filter(|(_, line)| like(line)).nth(call.twins) {
-        Some((at, _)) if at + 1 == number => Ok(said),
-        Some((at, _)) => Err(at + 1),
-        None => Err(number + 1),
+    let mut threads: HashMap<u32, Vec<Told>> = HashMap::new();
+    let mut struck = None;
+    for told in told(&text) {
+        if told.line.split('(').next() == Some(&call.name) {
+            let own = threads.entry(told.thread).or_default();
+            own.push(told);
+            // The first thread that comes so far.
+            if own.len() == number && struck.is_none() {
+                struck = Some(own[0].thread);
+            }
+        }
     }
+    let place = |own: &Vec<Told>| {
+        let mut like = own.iter().enumerate().filter(|(_, told)| shape(&told.line) == shape(&call.line));
+        like.nth(call.twins).map(|(at, _)| at + 1)
+    };
+    match struck {
+        Some(thread) if place(&threads[&thread]) == Some(number) => Ok(said),
+        _ => Err(threads.values().filter_map(place).find(|other| *other != number).unwrap_or(number + 1)),
+    }
+}
+
+/// What strace tells of a call, in one line though another thread's came in between.
+struct Told {
+    thread: u32,
+    line: String,
+}
+
+/// All calls of a trace, in the order in which they ended; those that were never seen to end come last.
+fn told(text: &str) -> Vec<Told> {
+    let mut begun: VecDeque<Told> = VecDeque::new();
+    let mut ended = Vec::new();
+    for line in text.lines() {
+        let Some((thread, line)) = line.split_once(' ') else { continue };
+        let Ok(thread) = thread.parse() else { continue };
+        let line = line.trim_start();
+        if let Some(start) = line.strip_suffix("<unfinished ...>") {
+            begun.push_back(Told { thread, line: start.trim_end().to_owned() });
+        } else if let Some((_, rest)) = line.strip_prefix("<... ").and_then(|line| line.split_once(" resumed>")) {
+            let at = begun.iter().position(|told| told.thread == thread);
+            let start = at.and_then(|at| begun.remove(at)).map_or(String::new(), |told| told.line);
+            ended.push(Told { thread, line: start + rest });
+        } else {
+            ended.push(Told { thread, line: line.to_owned() });
+        }
+    }
+    ended.into_iter().chain(begun).collect()
 }
 
 /// A call without its result, process ids and times, nor what it writes, which has times in it.
 fn shape(line: &str) -> String {
-    let call = line.rsplit_once(" = ").map_or(line, |(call, _)| call).trim_end();
+    let call = line.rsplit_once(" = ").map_or(line, |(call, _)| call).trim_end().trim_end_matches(')');
     let call = if call.starts_with("write(") { call.split(", \"").next().unwrap_or(call) } else { call };
     call.chars().filter(|letter| !letter.is_ascii_digit()).collect()
 }
@@ -82,7 +124,14 @@ fn shape(line: &str) -> String {
 fn strace(site: &Site, options: &[String], case: &Case) -> Said {
     let mut command = Command::new("strace");
     let under = case.under.into_iter().flat_map(|fault| ["-e", fault]);
-    command.args(options).args(under).args(&site.caller).args(case.args).current_dir(&site.dir);
+    // Threads are followed, and programs are let go as soon as they are some.
+    command
+        .args(["-f", "-b", "execve"])
+        .args(options)
+        .args(under)
+        .args(&site.caller)
+        .args(case.args)
+        .current_dir(&site.dir);
     command.output().unwrap().into()
 }
 
@@ -91,29 +140,55 @@ fn changing(text: &str, dir: &str, by_path: bool) -> Vec<Call> {
     let mut seen: HashMap<_, usize> = HashMap::new();
     let mut calls = Vec::new();
     let mut shapes = HashMap::new();
-    for line in text.lines() {
+    for Told { thread, line } in &told(text) {
         let Some((name, rest)) = line.split_once('(') else { continue };
-        let paths = paths(line);
+        let paths: Vec<String> = paths(line).into_iter().map(steady_name).collect();
         let distinct: HashSet<&String> = paths.iter().collect();
         for key in distinct.into_iter().map(|path| Some(path.clone())).chain([None]) {
-            *seen.entry((name, key)).or_default() += 1;
+            *seen.entry((*thread, name, key)).or_default() += 1;
         }
         // strace would follow a link to what it leads to, and count that, too.
         let steady = |path: &&String| {
-            by_path && path.starts_with(dir) && ![".tmp", "_live", "_stage"].iter().any(|end| path.ends_with(end))
+            by_path && path.starts_with(dir) && !["_live", "_stage"].iter().any(|end| path.ends_with(end))
         };
         let path = paths.first().filter(steady).cloned();
-        let number = seen[&(name, path.clone())];
-        let twins = shapes.entry(shape(line)).and_modify(|count| *count += 1).or_insert(0);
+        let number = seen[&(*thread, name, path.clone())];
+        let twins = shapes.entry((*thread, shape(line))).and_modify(|count| *count += 1).or_insert(0);
         let opens = ["open", "openat"].contains(&name);
         let writes = ["O_CREAT", "O_WRONLY", "O_RDWR", "O_TRUNC"].iter().any(|flag| rest.contains(flag));
         let done = !rest.contains(") = -1 ");
         if done && rest.contains(dir) && (!opens || writes) && (name != "ioctl" || rest.contains("FICLONE")) {
-            calls.push(Call { name: name.to_owned(), number, path, twins: *twins, line: line.to_owned() });
+            let (name, line) = (name.to_owned(), line.clone());
+            calls.push(Call { name, number, thread: *thread, path, twins: *twins, line });
         }
     }
     calls
 }
+
+/// The end of the name of a temporary file, behind the id of the process that writes it.
+const TEMPORARY: &str = ".builds.tmp";
+
+/// Stands for that id in a path.
+const PID: &str = ".PID";
+
+/// A path that is the same in each run.
+fn steady_name(path: String) -> String {
+    let temporary = path.strip_suffix(TEMPORARY).and_then(|path| path.rsplit_once('.'));
+    temporary.map(|(stem, _)| format!("{stem}{PID}{TEMPORARY}")).unwrap_or(path)
+}
+
+/// What a path may be in the next run: the next process ids are near the last one.
+fn possible(path: &str) -> Vec<String> {
+    let Some(stem) = path.strip_suffix(TEMPORARY).and_then(|path| path.strip_suffix(PID)) else {
+        return vec![path.to_owned()];
+    };
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap();
+    let last: u32 = load.trim().rsplit_once(' ').unwrap().1.parse().unwrap();
+    (last..last + NEAR).map(|pid| format!("{stem}.{pid}{TEMPORARY}")).collect()
+}
+
+/// So many processes may start on a busy machine before the command does.
+const NEAR: u32 = 300;
 
 /// The paths in a call: of descriptors, or in quotes.
 pub fn paths(line: &str) -> Vec<String> {
