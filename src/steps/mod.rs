@@ -30,7 +30,7 @@ use crate::model::tag::Tag;
 use crate::serve::vassal;
 use crate::site::Site;
 use crate::system::process::Run;
-use crate::system::tree::Cloned;
+use crate::system::tree::{Cloned, Copied, Selection};
 use crate::system::{files, tree};
 pub use course::Course;
 use graph::Node;
@@ -213,6 +213,17 @@ impl<'a> Making<'a> {
         if self.site.config.assets.reuse {
             self.files().extend(paths.into_iter().map(Path::to_owned));
         }
+    }
+
+    /// Copies what a selection takes of a directory into the build, in the sight of whoever waits.
+    fn copy(&self, step: &str, from: &Path, selection: &Selection) -> Result<Copied> {
+        let row = self.course.row(step);
+        row.of(selection.iter().count());
+        let copied = tree::copy(from, selection, self.paths.dir(), &|_| row.advance())?;
+        self.shared.fetch_add(copied.shared, Ordering::SeqCst);
+        self.alter(copied.changed > 0);
+        self.took(selection.iter());
+        Ok(copied)
     }
 
     /// Counts what a step has put into the build.

@@ -14,12 +14,8 @@ pub fn run(making: &Making, _: &Path) -> Result<Note> {
     };
     let selection = select(making.site, overlay)?;
     refuse_own_names(&selection, "overlay")?;
-    let row = making.course.row("overlay");
-    row.of(selection.iter().count());
-    let copied = tree::copy(overlay, &selection, making.paths.dir(), &|_| row.advance())?;
+    let copied = making.copy("overlay", overlay, &selection)?;
     refuse_ways_out(making)?;
-    making.alter(copied.changed > 0);
-    making.took(selection.iter());
     Ok(Some(format!("{} files", copied.files)))
 }
 

@@ -92,14 +92,10 @@ fn copy(making: &Making, source: &Path, selection: &Selection) -> Result<usize> 
         making.alter(tree::remove_gone(making.paths.dir(), &before, selection)? > 0);
     }
     files::write(&making.paths.source_list(), &selection.to_bytes(), Mode::Public)?;
-    let row = making.course.row("source");
-    row.of(selection.iter().count());
-    let copied = tree::copy(source, selection, making.paths.dir(), &|_| row.advance())?;
+    let copied = making.copy("source", source, selection)?;
     for skipped in &copied.skipped {
         tracing::warn!("not copied, as it is a socket or device: {}", skipped.display());
     }
-    making.alter(copied.changed > 0);
-    making.took(selection.iter());
     Ok(copied.files)
 }
 

@@ -24,7 +24,7 @@ use std::{fmt, fs, io};
 pub use crate::model::pattern::Excludes;
 pub(super) use attributes::set_mtime;
 pub use clone::{Cloned, Sharing, clone};
-pub use copy::copy;
+pub use copy::{Copied, copy};
 pub use remove::{remove_all, remove_gone};
 pub use seal::seal;
 pub use selection::{Selection, everything, listed};
