@@ -9,8 +9,8 @@ use super::{Selection, TreeError, absent, itself, there};
 
 /// Removes from `target` what `before` took and `now` does not, and returns how many entries that were.
 ///
-/// A directory goes only once it is empty: what else was put there is not the copy's to delete. Nothing is reached
-/// through a link. Best called before [`copy`](super::copy), which then sets the directories' times.
+/// A directory goes only once it is empty but for Python's bytecode: what else was put there is not the copy's to delete.
+/// Nothing is reached through a link. Best called before [`copy`](super::copy), which then sets the directories' times.
 ///
 /// # Errors
 /// An entry that is there and cannot be removed.
@@ -39,6 +39,9 @@ fn remove_one(path: &Path) -> Result<bool, TreeError> {
     let Some(found) = there(path)? else {
         return Ok(false);
     };
+    if found.is_dir() {
+        remove_all(&path.join("__pycache__"))?;
+    }
     let remove = || match found.is_dir() {
         true => fs::remove_dir(path),
         false => fs::remove_file(path),
