@@ -347,27 +347,6 @@ impl Site {
         logs.filter(|log| log.file_name().to_string_lossy().starts_with(&start)).map(|log| log.path()).collect()
     }
 
-    /// The lock that keeps what builds share from being tidied up while it is used.
-    ///
-    /// # Errors
-    /// It cannot be made.
-    pub fn share_store(&self) -> Result<Lock> {
-        lock::share(&self.store_lock()?)
-    }
-
-    /// The same lock for whoever tidies up, unless somebody uses it.
-    ///
-    /// # Errors
-    /// It cannot be made.
-    pub fn tidy_store(&self) -> Result<Option<Lock>> {
-        lock::try_alone(&self.store_lock()?)
-    }
-
-    fn store_lock(&self) -> Result<PathBuf> {
-        files::directory(&self.layout.run())?;
-        Ok(self.layout.run().join("store.lock"))
-    }
-
     /// Takes a lock, waiting for what is left of this command's patience.
     fn lock(&self, file: &str, what: &str) -> Result<Lock> {
         let began = Instant::now();

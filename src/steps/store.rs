@@ -18,7 +18,7 @@ use crate::model::name::BuildName;
 use crate::site::Site;
 use crate::system::disk;
 use crate::system::files::{self, Mode};
-use crate::system::lock::Lock;
+use crate::system::lock::{self, Lock};
 use crate::system::tree::{self, Cloned, Sharing};
 
 /// What an entry says about itself, in `entry.json`.
@@ -67,7 +67,7 @@ impl<'a> Store<'a> {
         let directory = site.layout.store().join(kind);
         files::directory(&directory)?;
         let shares_blocks = disk::shares_blocks(&directory).unwrap_or(false);
-        Ok(Self { site, kind, shares_blocks, _lock: site.share_store()? })
+        Ok(Self { site, kind, shares_blocks, _lock: lock::share(&lock_file(site)?)? })
     }
 
     /// The entry that these inputs made.
@@ -145,7 +145,7 @@ impl Pending {
     /// The file system refuses.
     pub fn publish(&self, site: &Site) -> Result<()> {
         if files::exists(&self.to) {
-            let Some(_lock) = site.tidy_store()? else { return Ok(tree::remove_all(&self.from)?) };
+            let Some(_lock) = lock::try_alone(&lock_file(site)?)? else { return Ok(tree::remove_all(&self.from)?) };
             tree::remove_all(&self.to)?;
         }
         files::rename(&self.from, &self.to)
@@ -173,7 +173,7 @@ pub fn cache(site: &Site, name: BuildName) -> PathBuf {
 /// # Errors
 /// A manifest cannot be read, or an entry not be removed.
 pub fn tidy(site: &Site) -> Result<()> {
-    let Some(_lock) = site.tidy_store()? else { return Ok(()) };
+    let Some(_lock) = lock::try_alone(&lock_file(site)?)? else { return Ok(()) };
     let used: BTreeSet<Digest> = manifests(site)?.into_iter().flat_map(|made| made.digests.into_values()).collect();
     for kind in KINDS {
         for entry in fs::read_dir(site.layout.store().join(kind)).into_iter().flatten().flatten() {
@@ -224,6 +224,12 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 }
 
 const KINDS: [&str; 3] = ["assets", "node", "python"];
+
+/// Shared by whoever uses entries, so that nobody tidies them up meanwhile.
+fn lock_file(site: &Site) -> Result<PathBuf> {
+    files::directory(&site.layout.run())?;
+    Ok(site.layout.run().join("store.lock"))
+}
 
 fn unfinished(site: &Site, kind: &str, name: BuildName) -> PathBuf {
     site.layout.store().join(kind).join(format!(".new-{name}"))
