@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Making, Note};
+use super::{Making, Note, store};
 use crate::error::Result;
 use crate::model::layout::BuildPaths;
 use crate::model::manifest::{Manifest, Progress};
@@ -37,7 +37,6 @@ pub fn compile(making: &Making, directory: &Path, earlier: Option<&Path>, log: &
 
 /// The youngest complete build.
 fn latest(making: &Making) -> Result<Option<Manifest>> {
-    let made = making.site.builds()?.into_iter().map(|name| making.site.manifest(name));
-    let made: Vec<Manifest> = made.filter_map(Result::transpose).collect::<Result<_>>()?;
+    let made = store::manifests(making.site)?;
     Ok(made.into_iter().filter(|made| made.state == Progress::Complete).max_by_key(|made| made.created))
 }

@@ -13,6 +13,8 @@ use crate::system::process::{self, Run};
 use crate::system::{files, tree};
 
 pub fn run(making: &Making, log: &Path) -> Result<Note> {
+    // That of an interrupted create may be of other packages.
+    making.manifest().digests.remove("node");
     let directory = making.paths.dir().join(&making.site.config.node.package_dir);
     let Some(project) = files::read(&directory.join("package.json"))? else { return Ok(None) };
     let lock = files::read(&directory.join("package-lock.json"))?;

@@ -235,7 +235,11 @@ fn unfinished(site: &Site, kind: &str, name: BuildName) -> PathBuf {
     site.layout.store().join(kind).join(format!(".new-{name}"))
 }
 
-fn manifests(site: &Site) -> Result<Vec<Manifest>> {
+/// Those of all builds.
+///
+/// # Errors
+/// One cannot be read.
+pub fn manifests(site: &Site) -> Result<Vec<Manifest>> {
     let made = site.builds()?.into_iter().map(|name| site.manifest(name));
     made.filter_map(Result::transpose).collect()
 }

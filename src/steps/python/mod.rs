@@ -21,6 +21,8 @@ use packages::Packages;
 use venv::Venv;
 
 pub fn run(making: &Making, log: &Path) -> Result<Note> {
+    // That of an interrupted create may be of other packages.
+    making.manifest().digests.remove("python");
     let files = files(making)?;
     let read = |file: &Path| files::read(&making.paths.dir().join(file));
     let requirements = Requirements::read(&files, read)?;
