@@ -76,6 +76,17 @@ pub enum Error {
         /// The reason.
         source: Box<Error>,
     },
+    /// A step of a deploy failed.
+    Deploy {
+        /// The step.
+        step: &'static str,
+        /// The new build.
+        name: BuildName,
+        /// Whether the deploy can go on later; else the build is set aside.
+        kept: bool,
+        /// The reason.
+        source: Box<Error>,
+    },
     /// Something that a command needs is not so.
     Unmet {
         /// What is wrong.
@@ -162,7 +173,7 @@ impl Error {
             Self::Locked(_) => 4,
             Self::Unhealthy { .. } => 5,
             Self::RolledBack(_) => 6,
-            Self::Step { source, .. } => source.code(),
+            Self::Step { source, .. } | Self::Deploy { source, .. } => source.code(),
             // As shells tell it.
             Self::Interrupted { signal, .. } => 128 + *signal as u8,
             Self::Io { .. } | Self::Command(_) | Self::Unmet { .. } | Self::Serve(_) | Self::Doctor { .. } => 1,
@@ -186,6 +197,7 @@ impl Error {
             Self::Io { doing, path, .. } => format!("cannot {doing} {}", path.display()),
             Self::Command(error) => error.what(),
             Self::Step { step, name, .. } => format!("create {name} stopped at step {step}"),
+            Self::Deploy { step, name, .. } => format!("the deploy of {name} stopped at step {step}"),
             Self::Unmet { problem, .. } => problem.clone(),
             Self::Serve(trouble) => trouble.what(),
             Self::Unhealthy { name, problem, .. } => format!("build {name} is unhealthy: {problem}"),
@@ -217,7 +229,7 @@ impl Error {
             Self::Locked(held) => held.cause(),
             Self::Io { source, .. } => source.to_string(),
             Self::Command(error) => error.cause(),
-            Self::Step { source, .. } => join(&source.what(), &source.cause()),
+            Self::Step { source, .. } | Self::Deploy { source, .. } => join(&source.what(), &source.cause()),
             Self::Unmet { cause, .. } => cause.clone(),
             Self::Serve(trouble) => trouble.cause(),
             Self::Unhealthy { evidence, .. } => evidence.clone(),
@@ -249,12 +261,20 @@ impl Error {
             Self::Io { path, source, .. } => advice(path, source),
             Self::Command(error) => error.next(),
             Self::Step { name, source, .. } => format!("{}; then {}", source.next(), continue_or_remove(*name)),
+            Self::Deploy { kept: true, source, .. } => format!("{}; then {GO_ON}", own(source).next()),
+            Self::Deploy { name, source, .. } => {
+                format!(
+                    "{}; live is as it was, and build {name} is kept, stopped, for a look at it",
+                    own(source).next()
+                )
+            }
             Self::Unmet { next, .. } => next.clone(),
             Self::Serve(trouble) => trouble.next(),
             Self::Unhealthy { next, .. } => next.clone(),
             Self::RolledBack(source) => source.next(),
             Self::Interrupted { during, .. } => match during.as_deref() {
                 Some(Self::Step { name, .. }) => continue_or_remove(*name),
+                Some(Self::Deploy { .. }) => GO_ON.into(),
                 _ => "the same command again goes on where this one stopped".into(),
             },
             Self::Doctor { .. } => "mend them and run builds doctor again".into(),
@@ -280,6 +300,14 @@ impl LinkFault {
             _ => format!("builds list, then ln -sfn NAME {link} with the name of a complete build"),
         }
     }
+}
+
+/// What to do with a deploy that was cut short.
+const GO_ON: &str = "builds deploy --resume goes on, builds deploy --abort takes it back";
+
+/// The error of a step itself, without what would be advised were it no deploy's.
+fn own(error: &Error) -> &Error {
+    if let Error::Step { source, .. } = error { source } else { error }
 }
 
 fn continue_or_remove(name: BuildName) -> String {

@@ -66,6 +66,12 @@ pub fn start_log(quiet: bool, verbose: bool) {
         .init();
 }
 
+/// Says what happens, in a line on standard output, for programs that follow a command as it goes.
+pub fn event(event: Value) {
+    // A reader that has gone away does not stop a deploy.
+    drop(say(&event.to_string()));
+}
+
 /// Says how a command ended, and returns its exit code.
 pub fn finish(command: &str, json: bool, result: Result<Done>) -> ExitCode {
     let (document, text, code) = match result {

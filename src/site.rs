@@ -312,6 +312,16 @@ impl Site {
         Ok(lock)
     }
 
+    /// The lock of a whole deploy, taken before all others.
+    ///
+    /// # Errors
+    /// Another deploy holds it for too long.
+    pub fn lock_deploy(&self) -> Result<Lock> {
+        let lock = self.lock("deploy.lock", "the site's deploy")?;
+        files::sweep(&[self.layout.root().to_owned()]);
+        Ok(lock)
+    }
+
     /// The lock of the wheelhouse and the npm store. What a killed command has left running there is ended.
     ///
     /// # Errors

@@ -10,10 +10,11 @@ use crate::error::{Error, Result};
 use crate::model::name::BuildName;
 use crate::model::observed::Build;
 use crate::model::rules;
+use crate::model::wish::Wish;
 use crate::report::Done;
 use crate::serve::emperor::Emperor;
 use crate::site::Site;
-use crate::steps::{self, Course, Wish};
+use crate::steps::{self, Course};
 
 /// What to make.
 #[derive(Debug, Args)]

@@ -10,12 +10,13 @@ use crate::model::name::{BuildName, BuildRef};
 use crate::model::observed::{Names, State};
 use crate::model::skeletons;
 use crate::model::tag::Tag;
+use crate::model::wish::Wish;
 use crate::report::Done;
 use crate::serve::emperor::Emperor;
 use crate::serve::{conf, names};
 use crate::site::{CONFIG, Site};
 use crate::steps::source::guess_module;
-use crate::steps::{Course, Wish, in_build};
+use crate::steps::{Course, in_build};
 use crate::system::files::{self, Mode};
 
 /// Takes nothing.

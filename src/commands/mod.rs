@@ -4,6 +4,7 @@ mod activate;
 mod archive;
 mod create;
 mod deactivate;
+mod deploy;
 mod doctor;
 mod find_free;
 mod init;
@@ -119,6 +120,8 @@ verbs! {
     Warmup(warmup) = "warmup";
     /// Make a build live and the old live build stage
     SwapLive(swap_live) = "swap-live";
+    /// Make a build and make it live, step by step
+    Deploy(deploy) = "deploy";
     /// Stop and delete a build
     Rm(rm) = "rm";
     /// Stop a build and hard-link its unchanged files to another build's

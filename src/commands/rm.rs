@@ -42,7 +42,7 @@ const KEPT: Duration = Duration::from_secs(3600);
 
 /// Stops a build and deletes it, and sets its static files aside. The one rename in the middle makes it vanish as a whole;
 /// what a kill leaves behind it, the next `rm` of this name deletes.
-fn remove(site: &Site, name: BuildName) -> Result<()> {
+pub fn remove(site: &Site, name: BuildName) -> Result<()> {
     let (paths, doomed) = (site.layout.build(name), site.layout.doomed(name));
     if site.is_build(name) {
         stop::stop(site, name)?;

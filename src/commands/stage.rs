@@ -2,10 +2,12 @@ use clap::Args;
 
 use super::{Cli, activate, warmup};
 use crate::error::Result;
+use crate::model::name::BuildName;
 use crate::model::observed::{Names, State};
 use crate::model::rules;
 use crate::report::Done;
-use crate::serve::names;
+use crate::serve::names::{self, Moved};
+use crate::site::Site;
 
 /// Which build.
 #[derive(Debug, Args)]
@@ -25,14 +27,20 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
         warmup::warm(&site, name, site.config.warmup.concurrency)?;
     }
 
-    let _names = site.lock_names()?;
-    let before = site.names()?;
-    rules::stage(name, site.observe(name)?.state(), &before)?;
-    let moved = names::move_to(&site, before, Names { stage: Some(name), ..before })?;
+    let (before, moved) = point(&site, name)?;
     let text = if moved.links { "is staged" } else { "was staged already" };
     Ok(Done::changed(activated || warmed || moved.links, format!("build {name} {text}"))
         .with("build", name)
         .with("live", before.live)
         .with("stage", name)
         .with("nginx_reloaded", moved.reloaded))
+}
+
+/// Points `_stage` at a build that is warm; the names as they were, and what it took. The caller holds the build's lock.
+pub fn point(site: &Site, name: BuildName) -> Result<(Names, Moved)> {
+    let _names = site.lock_names()?;
+    let before = site.names()?;
+    rules::stage(name, site.observe(name)?.state(), &before)?;
+    let moved = names::move_to(site, before, Names { stage: Some(name), ..before })?;
+    Ok((before, moved))
 }

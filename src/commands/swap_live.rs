@@ -2,10 +2,12 @@ use clap::Args;
 
 use super::Cli;
 use crate::error::Result;
-use crate::model::name::BuildRef;
+use crate::model::name::{BuildName, BuildRef};
+use crate::model::observed::Names;
 use crate::model::rules;
 use crate::report::Done;
-use crate::serve::names;
+use crate::serve::names::{self, Moved};
+use crate::site::Site;
 
 /// Which build.
 #[derive(Debug, Args)]
@@ -18,10 +20,7 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
     let reference = arguments.name.as_deref().map_or(Ok(BuildRef::Stage), super::reference)?;
     let (name, _lock) = site.claim(reference)?;
-    let _names = site.lock_names()?;
-    let before = site.names()?;
-    let after = rules::swap(name, site.observe(name)?.state(), &before)?;
-    let moved = names::move_to(&site, before, after)?;
+    let (before, after, moved) = swap(&site, name)?;
     let text = match (moved.links, before.live) {
         (true, Some(old)) => format!("build {name} is live; {old} is staged"),
         _ => format!("build {name} was live already"),
@@ -30,4 +29,13 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
         .with("live", after.live)
         .with("stage", after.stage)
         .with("nginx_reloaded", moved.reloaded))
+}
+
+/// Makes a build live; the names as they were and are, and what it took. The caller holds the build's lock.
+pub fn swap(site: &Site, name: BuildName) -> Result<(Names, Names, Moved)> {
+    let _names = site.lock_names()?;
+    let before = site.names()?;
+    let after = rules::swap(name, site.observe(name)?.state(), &before)?;
+    let moved = names::move_to(site, before, after)?;
+    Ok((before, after, moved))
 }

@@ -62,7 +62,8 @@ impl Warmth {
         self.milliseconds.get(last * percent / 100).copied().unwrap_or_default()
     }
 
-    fn summary(&self) -> String {
+    /// What it came to, in a line.
+    pub fn summary(&self) -> String {
         format!(
             "{} requests in {:.2} s, every one of {} workers answered, median {} ms, longest {} ms",
             self.requests(),

@@ -130,6 +130,11 @@ impl Layout {
         self.root.join("run")
     }
 
+    /// The plan of the deploy that is under way, or was cut short.
+    pub fn deploy(&self) -> PathBuf {
+        self.root.join("deploy.json")
+    }
+
     /// Logs of builds and of create's steps.
     pub fn logs(&self) -> PathBuf {
         self.root.join("logs")

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::layout::Role;
 use super::manifest::{Manifest, Progress};
 use super::name::BuildName;
 
 /// The two names and what they resolve to; both are `None` before the first `init`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Names {
     /// The build that `_live` points to.
     pub live: Option<BuildName>,

@@ -47,6 +47,17 @@ pub enum Refusal {
     Foreign(BuildName),
     /// An archive cannot share files with itself, or with what may change or vanish.
     BadBasis(BuildName),
+    /// A deploy was cut short, and is neither continued nor taken back yet.
+    UnderWay(BuildName),
+    /// No deploy was cut short.
+    NoDeploy,
+    /// Another build was made live while a deploy was under way.
+    Overtaken {
+        /// The build that was to be live.
+        name: BuildName,
+        /// The one that is.
+        live: Option<BuildName>,
+    },
 }
 
 /// One atomic change of a link.
@@ -182,6 +193,12 @@ impl Refusal {
             }
             Self::Foreign(_) => "it has no build.json, and it is not empty".into(),
             Self::BadBasis(_) => "an archive shares files with another build, a complete one".into(),
+            Self::UnderWay(_) => "it was cut short, and has neither ended nor been taken back".into(),
+            Self::NoDeploy => "none was cut short".into(),
+            Self::Overtaken { live, .. } => {
+                let live = live.map_or_else(|| "no build".into(), |live| live.to_string());
+                format!("{live} is live, which was not so when the deploy began")
+            }
         }
     }
 
@@ -206,6 +223,13 @@ impl Refusal {
             }
             Self::Foreign(name) => format!("look into builds/{name} and move it away"),
             Self::BadBasis(_) => "builds list shows the builds to choose from".into(),
+            Self::UnderWay(_) => "builds deploy --resume goes on with it, builds deploy --abort takes it back".into(),
+            Self::NoDeploy => "builds deploy begins one".into(),
+            Self::Overtaken { name, .. } => {
+                format!(
+                    "builds deploy --abort gives {name} up; or builds swap-live {name} where it is to be live all the same"
+                )
+            }
         }
     }
 }
@@ -226,6 +250,9 @@ impl fmt::Display for Refusal {
             Self::OtherPort { name, .. } => write!(f, "build {name} listens on another port"),
             Self::Foreign(name) => write!(f, "builds/{name} was not made by builds"),
             Self::BadBasis(name) => write!(f, "build {name} cannot be the basis"),
+            Self::UnderWay(name) => write!(f, "the deploy of {name} is not over"),
+            Self::NoDeploy => write!(f, "there is no deploy to go on with"),
+            Self::Overtaken { name, .. } => write!(f, "the deploy of {name} was overtaken"),
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::model::layout::BuildPaths;
 use crate::model::manifest::{LISTEN, Manifest, Origin, Progress, StepRecord};
 use crate::model::name::BuildName;
 use crate::model::tag::Tag;
+use crate::model::wish::Wish;
 use crate::serve::vassal;
 use crate::site::Site;
 use crate::system::process::Run;
@@ -57,17 +58,6 @@ pub struct Making<'a> {
     files: Mutex<BTreeSet<PathBuf>>,
     /// The bytes that were put into the build without taking room of their own.
     shared: AtomicU64,
-}
-
-/// What an operator asks of a create.
-#[derive(Clone, Debug, Default)]
-pub struct Wish {
-    /// The tag; by default what git calls the source.
-    pub tag: Option<Tag>,
-    /// The commit to take; by default the files as they are.
-    pub reference: Option<String>,
-    /// Whether all is to be made anew, whatever earlier builds have.
-    pub fresh: bool,
 }
 
 /// What a step did, for the line that an operator reads. `None` where there was nothing to do.

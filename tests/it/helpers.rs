@@ -26,11 +26,16 @@ impl<'a> Gate<'a> {
 
     /// Starts a create and returns when it stands at the gate.
     pub fn create(&self, build: &str) -> Child {
+        self.run(&["create", build])
+    }
+
+    /// Starts a command that creates, and returns when its create stands at the gate.
+    pub fn run(&self, args: &[&str]) -> Child {
         let here = self.0.root().join("at-gate");
         drop(fs::remove_file(&here));
-        let create = self.0.command(&["create", build]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let command = self.0.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         wait_for("a create at the gate", || fs::read(&here).is_ok_and(|pid| pid.ends_with(b"\n")));
-        create
+        command
     }
 
     /// Lets the one at the gate pass, and everyone after it.

@@ -16,6 +16,7 @@ mod concurrency;
 mod config;
 mod crash;
 mod create;
+mod deploy;
 mod disk;
 mod doctor;
 mod drain;

@@ -1,0 +1,126 @@
+mod steps;
+mod undo;
+
+use clap::Args;
+use serde_json::json;
+
+use super::Cli;
+use crate::error::{Error, Result};
+use crate::model::plan::{Plan, Planned};
+use crate::model::rules::Refusal;
+use crate::model::wish::Wish;
+use crate::report::{self, Done};
+use crate::site::Site;
+use crate::steps::Course;
+use crate::system::files::{self, Mode};
+
+/// What to deploy, or what to do with a deploy that was cut short.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: builds deploy --ref v1.4\n\n\
+    With --json each line of standard output is one event; the last is the result.")]
+pub struct Arguments {
+    /// Take the files of this commit instead of those in the source directory
+    #[arg(long = "ref", value_name = "REV")]
+    reference: Option<String>,
+    /// What to call its contents [default: what git calls the source]
+    #[arg(long, value_name = "TAG")]
+    tag: Option<String>,
+    /// Print the steps, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Go on with a deploy that was cut short
+    #[arg(long, conflicts_with_all = ["reference", "tag"])]
+    resume: bool,
+    /// Take a deploy back that was cut short: the names are as before, the build is removed
+    #[arg(long, conflicts_with_all = ["reference", "tag", "resume", "dry_run"])]
+    abort: bool,
+}
+
+pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
+    let site = cli.site()?;
+    let tag = arguments.tag.as_deref().map(str::parse).transpose()?;
+    let wish = Wish { tag, reference: arguments.reference.clone(), fresh: false };
+    if arguments.dry_run {
+        return preview(&site, wish, arguments.resume);
+    }
+    let _deploy = site.lock_deploy()?;
+    let cut = cut_short(&site)?;
+    if arguments.abort {
+        return undo::abort(&site, cut);
+    }
+    let plan = match (cut, arguments.resume) {
+        (Some(plan), true) => plan,
+        (None, true) => return Err(Refusal::NoDeploy.into()),
+        (Some(plan), false) => return Err(Refusal::UnderWay(plan.build).into()),
+        (None, false) => begin(&site, wish)?,
+    };
+    execute(&site, &plan, cli.common.json)
+}
+
+/// Shows what a deploy would do now.
+fn preview(site: &Site, wish: Wish, resume: bool) -> Result<Done> {
+    let names = site.names()?;
+    let plan = match (cut_short(site)?, resume) {
+        (Some(plan), true) => plan,
+        (None, true) => return Err(Refusal::NoDeploy.into()),
+        (Some(plan), false) => return Err(Refusal::UnderWay(plan.build).into()),
+        (None, false) => Plan::new(&site.config, names, site.find_free()?, wish)?,
+    };
+    let left = plan.left(names)?;
+    let line = |planned: &Planned| format!("{:<8} {}\n", planned.step.name(), planned.what);
+    let text = left.iter().map(line).collect::<String>();
+    Ok(Done::looked(text).with("build", plan.build).with("plan", &plan).with("left", left))
+}
+
+/// Takes the next free name, and writes down what is to be done with it.
+fn begin(site: &Site, wish: Wish) -> Result<Plan> {
+    let before = site.names()?;
+    // What forbids a deploy forbids it before a name is taken for it.
+    Plan::new(&site.config, before, site.find_free()?, wish.clone())?;
+    let plan = Plan::new(&site.config, before, site.reserve()?, wish)?;
+    let path = site.layout.deploy();
+    let text = serde_json::to_vec_pretty(&plan).map_err(|error| Error::io("write", &path)(error.into()))?;
+    files::write(&path, &text, Mode::Public)?;
+    Ok(plan)
+}
+
+/// The plan of a deploy that was cut short.
+fn cut_short(site: &Site) -> Result<Option<Plan>> {
+    let path = site.layout.deploy();
+    let Some(text) = files::read(&path)? else { return Ok(None) };
+    serde_json::from_str(&text).map(Some).map_err(|error| Error::Unmet {
+        problem: format!("{} cannot be read", path.display()),
+        cause: error.to_string(),
+        next: format!("builds list shows what there is; rm {} gives the deploy up", path.display()),
+    })
+}
+
+/// Does what is left of a plan.
+fn execute(site: &Site, plan: &Plan, json: bool) -> Result<Done> {
+    let tell = |event| {
+        if json {
+            report::event(event)
+        }
+    };
+    let before = site.names()?;
+    tell(json!({"event": "plan", "plan": plan}));
+    let course = Course::begin();
+    for Planned { step, .. } in plan.left(before)? {
+        tell(json!({"event": "step", "step": step, "state": "begun"}));
+        let done = course.follow(step.name(), || steps::take(site, plan, *step));
+        let seconds = done.as_ref().ok().map(|record| record.seconds);
+        let state = if done.is_ok() { "done" } else { "failed" };
+        tell(json!({"event": "step", "step": step, "state": state, "seconds": seconds}));
+        done.map_err(|error| undo::after(site, plan, *step, error))?;
+    }
+    files::remove(&site.layout.deploy())?;
+    let (names, seconds) = (site.names()?, course.elapsed().as_secs_f64());
+    let tag = site.manifest(plan.build)?.map(|manifest| manifest.tag);
+    let called = tag.as_ref().map_or_else(String::new, |tag| format!(" ({tag})"));
+    Ok(Done::changed(true, format!("build {}{called} is live, after {seconds:.1} s", plan.build))
+        .with("build", plan.build)
+        .with("tag", tag)
+        .with("live", names.live)
+        .with("stage", names.stage)
+        .with("seconds", seconds))
+}

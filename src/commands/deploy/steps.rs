@@ -1,0 +1,46 @@
+//! What each step of a deploy does. Done again, it finds that it is done.
+
+use super::super::{activate, create, stage, swap_live, warmup};
+use crate::error::Result;
+use crate::model::manifest::Progress;
+use crate::model::name::BuildRef;
+use crate::model::plan::{Plan, Step};
+use crate::site::Site;
+use crate::steps::Course;
+
+/// Takes a step, and says what it did.
+///
+/// # Errors
+/// Those of the verb that does the same.
+pub fn take(site: &Site, plan: &Plan, step: Step) -> Result<Option<String>> {
+    let name = plan.build;
+    // Somebody else's swap is not to be taken back by this one.
+    plan.left(site.names()?)?;
+    // A create takes its build's lock itself.
+    let _claim = if step == Step::Create { None } else { Some(site.claim(BuildRef::Name(name))?) };
+    Ok(Some(match step {
+        Step::Create => create(site, plan)?,
+        Step::Activate => {
+            activate::activate(site, name)?;
+            format!("build {name} is ready")
+        }
+        Step::Warm => warmup::warm(site, name, site.config.warmup.concurrency)?.summary(),
+        Step::Stage => {
+            stage::point(site, name)?;
+            format!("build {name} is staged")
+        }
+        Step::Swap => {
+            swap_live::swap(site, name)?;
+            format!("build {name} is live")
+        }
+    }))
+}
+
+fn create(site: &Site, plan: &Plan) -> Result<String> {
+    let made = site.manifest(plan.build)?.is_some_and(|made| made.state != Progress::Creating && made.has_listened());
+    if made {
+        return Ok(format!("build {} is complete", plan.build));
+    }
+    create::create(site, plan.build, &plan.wish, &Course::begin())?;
+    Ok(format!("build {} listens", plan.build))
+}

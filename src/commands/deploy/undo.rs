@@ -1,0 +1,76 @@
+//! The way back from a deploy that fails or is given up.
+
+use super::super::{activate, rm, stop, warmup};
+use crate::error::{Error, Result};
+use crate::model::name::BuildRef;
+use crate::model::observed::{Names, State};
+use crate::model::plan::{Plan, Step};
+use crate::model::rules::Refusal;
+use crate::report::Done;
+use crate::serve::names;
+use crate::site::Site;
+use crate::system::{files, signals};
+
+/// What becomes of a deploy that stopped at a step. What a rule refused, what waited for a lock too long and what a signal
+/// cut short can go on later; for anything else the build is to blame, and stays for a look at it.
+pub fn after(site: &Site, plan: &Plan, step: Step, error: Error) -> Error {
+    let can_go_on = signals::noted().is_some() || matches!(error.code(), 3 | 4);
+    let kept = can_go_on || signals::shielded(|| set_aside(site, plan)).inspect_err(warn).is_err();
+    Error::Deploy { step: step.name(), name: plan.build, kept, source: Box::new(error) }
+}
+
+fn warn(error: &Error) {
+    tracing::warn!("the failed build is not set aside: {}: {}", error.what(), error.cause());
+}
+
+/// Gives the names back, stops the build, and ends the deploy.
+fn set_aside(site: &Site, plan: &Plan) -> Result<()> {
+    give_back(site, plan)?;
+    let whole = site.observe(plan.build)?.state() > State::Archived;
+    if whole {
+        let (name, _lock) = site.claim(BuildRef::Name(plan.build))?;
+        stop::stop(site, name)?;
+    }
+    files::remove(&site.layout.deploy()).map(drop)
+}
+
+/// Has the names as they are without the deploy; whether they were not.
+fn give_back(site: &Site, plan: &Plan) -> Result<bool> {
+    let after = plan.undone(site.names()?);
+    let mut holders: Vec<_> = [after.live, after.stage].into_iter().flatten().collect();
+    holders.sort();
+    let mut locks = Vec::new();
+    for name in holders {
+        locks.push(site.claim(BuildRef::Name(name))?);
+    }
+    if site.names()?.live != after.live
+        && let Some(live) = after.live
+        && site.observe(live)?.state() < State::Ready
+    {
+        activate::activate(site, live)?;
+        warmup::warm(site, live, site.config.warmup.concurrency)?;
+    }
+    let _names = site.lock_names()?;
+    let now = site.names()?;
+    let after = Names { stage: after.stage.filter(|&stage| site.is_build(stage)), ..plan.undone(now) };
+    Ok(now != after && names::move_to(site, now, after)?.links)
+}
+
+/// Takes back a deploy that was cut short: the names are as before, and the build is gone.
+pub fn abort(site: &Site, cut: Option<Plan>) -> Result<Done> {
+    let Some(plan) = cut else { return Err(Refusal::NoDeploy.into()) };
+    let name = plan.build;
+    let moved = give_back(site, &plan)?;
+    if site.is_build(name) {
+        let _lock = site.lock_build(name)?;
+        rm::remove(site, name)?;
+        crate::steps::tidy(site, name);
+    }
+    files::remove(&site.layout.deploy())?;
+    let names = site.names()?;
+    let moved = if moved { "; the names are as before" } else { "" };
+    Ok(Done::changed(true, format!("the deploy of {name} is taken back{moved}, and build {name} is removed"))
+        .with("build", name)
+        .with("live", names.live)
+        .with("stage", names.stage))
+}

@@ -1,0 +1,212 @@
+//! What a deploy will do, as one value: `--dry-run` prints it, `deploy` executes it, `--resume` and `--abort` read it from
+//! the disk.
+
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+
+use super::config::Config;
+use super::name::BuildName;
+use super::observed::Names;
+use super::rules::Refusal;
+use super::wish::Wish;
+
+/// A deploy: a build that does not exist yet, and the way from where the names are to where it is live.
+///
+/// Each step finds out for itself what is done of it already, so a plan that was cut short is executed again from its begin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The new build.
+    pub build: BuildName,
+    /// What it is made of.
+    #[serde(flatten)]
+    pub wish: Wish,
+    /// Who has the names when it begins.
+    pub before: Names,
+    /// The steps, in order.
+    pub steps: Vec<Planned>,
+}
+
+/// A step of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// Which.
+    pub step: Step,
+    /// What it will do, for people.
+    pub what: String,
+}
+
+/// The steps that a deploy can have, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Make the build.
+    Create,
+    /// Start its workers.
+    Activate,
+    /// Send requests until each worker has answered.
+    Warm,
+    /// Point `_stage` at it.
+    Stage,
+    /// Make it live.
+    Swap,
+}
+
+impl Step {
+    /// Its name in lines and events.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Activate => "activate",
+            Self::Warm => "warm",
+            Self::Stage => "stage",
+            Self::Swap => "swap",
+        }
+    }
+}
+
+impl Plan {
+    /// The way of a new build to be live.
+    ///
+    /// # Errors
+    /// No build is live yet: a new site is begun by `init`.
+    pub fn new(config: &Config, before: Names, build: BuildName, wish: Wish) -> Result<Self, Refusal> {
+        let live = before.live.ok_or(Refusal::NoHolder(super::layout::Role::Live))?;
+        let stage = before.stage.map_or_else(|| "nobody".into(), |stage| stage.to_string());
+        let warmup = &config.warmup;
+        let steps = [
+            (Step::Create, create(config, build, &wish)),
+            (Step::Activate, format!("start {}", count(config.uwsgi.workers.into(), "worker"))),
+            (
+                Step::Warm,
+                format!("{} at a time, until every worker has answered", count(warmup.concurrency.into(), "request")),
+            ),
+            (Step::Stage, format!("_stage: {stage} → {build}")),
+            (Step::Swap, format!("_live: {live} → {build}, _stage: {build} → {live}")),
+        ];
+        let steps = steps.into_iter().map(|(step, what)| Planned { step, what }).collect();
+        Ok(Self { build, wish, before, steps })
+    }
+
+    /// The steps that are left: those up to the swap are done, or nobody's business any more, once the build is live.
+    ///
+    /// # Errors
+    /// Somebody has made another build live since the deploy began.
+    pub fn left(&self, now: Names) -> Result<&[Planned], Refusal> {
+        if now.live == Some(self.build) {
+            let swap = self.steps.iter().position(|planned| planned.step == Step::Swap);
+            return Ok(&self.steps[swap.map_or(0, |swap| swap + 1)..]);
+        }
+        if now.live != self.before.live {
+            return Err(Refusal::Overtaken { name: self.build, live: now.live });
+        }
+        Ok(&self.steps)
+    }
+
+    /// The names as they are without this deploy. What others have done since stays.
+    pub fn undone(&self, now: Names) -> Names {
+        let live = if now.live == Some(self.build) { self.before.live } else { now.live };
+        let lost = now.stage == Some(self.build) || now.stage == live;
+        let stage = if lost { self.before.stage.filter(|&stage| Some(stage) != live) } else { now.stage };
+        Names { live, stage }
+    }
+}
+
+fn create(config: &Config, build: BuildName, wish: &Wish) -> String {
+    let mut text = format!("copy {}", config.site.source.display());
+    if let Some(reference) = &wish.reference {
+        write!(text, " at {reference}").unwrap_or_default();
+    }
+    write!(text, " to {build}, install its packages, make its static files").unwrap_or_default();
+    text
+}
+
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::model::config;
+    use crate::model::layout::Role;
+
+    const LETTERS: [Option<u32>; 4] = [None, Some(0), Some(1), Some(2)];
+
+    fn names(live: Option<u32>, stage: Option<u32>) -> Names {
+        Names { live: live.map(BuildName::from_number), stage: stage.map(BuildName::from_number) }
+    }
+
+    /// A deploy of c to a site with live a and stage b.
+    fn plan() -> Plan {
+        let config = config::parse("", Path::new("/srv/shop/builds.toml")).unwrap();
+        Plan::new(&config, names(Some(0), Some(1)), BuildName::from_number(2), Wish::default()).unwrap()
+    }
+
+    #[test]
+    fn a_plan_tells_each_step() {
+        let lines: Vec<String> =
+            plan().steps.iter().map(|planned| format!("{} {}", planned.step.name(), planned.what)).collect();
+        assert_eq!(
+            lines,
+            [
+                "create copy /srv/shop to c, install its packages, make its static files",
+                "activate start 2 workers",
+                "warm 6 requests at a time, until every worker has answered",
+                "stage _stage: b → c",
+                "swap _live: a → c, _stage: c → a",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_site_without_a_live_build_has_no_deploy() {
+        let config = config::parse("", Path::new("/srv/shop/builds.toml")).unwrap();
+        let plan = Plan::new(&config, Names::default(), BuildName::FIRST, Wish::default());
+        assert_eq!(plan, Err(Refusal::NoHolder(Role::Live)));
+    }
+
+    #[test]
+    fn what_is_left_follows_from_the_names() {
+        let plan = plan();
+        let all = plan.steps.len();
+        let cases = [
+            (names(Some(0), Some(1)), Ok(all)),
+            (names(Some(0), Some(2)), Ok(all)),
+            (names(Some(0), None), Ok(all)),
+            (names(Some(2), Some(0)), Ok(0)),
+            (names(Some(1), Some(0)), Err(Some(1))),
+            (names(None, Some(0)), Err(None)),
+        ];
+        for (now, expected) in cases {
+            let left = plan.left(now).map(<[_]>::len).map_err(|refusal| match refusal {
+                Refusal::Overtaken { live, .. } => live.map(BuildName::number),
+                other => panic!("{other}"),
+            });
+            assert_eq!(left, expected, "{now:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_deploy_is_left_in_the_names_that_are_undone() {
+        let plan = plan();
+        let cases = [
+            (names(Some(0), Some(1)), names(Some(0), Some(1))),
+            (names(Some(0), Some(2)), names(Some(0), Some(1))),
+            (names(Some(2), Some(0)), names(Some(0), Some(1))),
+            (names(Some(2), Some(3)), names(Some(0), Some(3))),
+            (names(Some(1), Some(0)), names(Some(1), Some(0))),
+            (names(Some(1), Some(2)), names(Some(1), None)),
+        ];
+        for (now, expected) in cases {
+            assert_eq!(plan.undone(now), expected, "{now:?}");
+        }
+        for (live, stage) in LETTERS.iter().flat_map(|live| LETTERS.map(|stage| (*live, stage))) {
+            let undone = plan.undone(names(live, stage));
+            assert!(undone.live != Some(plan.build) && undone.stage != Some(plan.build), "{live:?} {stage:?}");
+            assert!(live == stage || undone.live.is_none() || undone.live != undone.stage, "{live:?} {stage:?}");
+        }
+    }
+}

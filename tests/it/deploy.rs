@@ -1,0 +1,130 @@
+//! `deploy` makes a build live step by step, and its failures leave live untouched.
+
+use std::fs;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::helpers::{GATE, Gate};
+use crate::look::worker_pids;
+use crate::site::Site;
+
+const STEPS: [&str; 5] = ["create", "activate", "warm", "stage", "swap"];
+
+fn steps(plan: &Value) -> Vec<&str> {
+    plan["steps"].as_array().unwrap().iter().map(|planned| planned["step"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_deploy_makes_the_next_build_live() {
+    let site = Site::ready("plain", "");
+    let dry = site.json(&["deploy", "--tag", "v2", "--dry-run"]);
+    assert_eq!(steps(&dry["plan"]), STEPS);
+    let said = site.ok(&["deploy", "--tag", "v2", "--dry-run"]);
+    assert!(said.contains("\nswap     _live: a → c, _stage: c → a\n"), "{said}");
+    assert_eq!((site.names(), site.build("c").exists()), (("a".into(), "b".into()), false));
+
+    let said = site.run(&["deploy", "--tag", "v2", "--json"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let events: Vec<Value> = said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&events[0]["event"], &events[0]["plan"]), (&"plan".into(), &dry["plan"]));
+    let told: Vec<String> =
+        events[1..events.len() - 1].iter().map(|event| format!("{} {}", event["step"], event["state"])).collect();
+    let expected: Vec<String> =
+        STEPS.iter().flat_map(|step| ["begun", "done"].map(|state| format!("{step:?} {state:?}"))).collect();
+    assert_eq!(told, expected);
+    let end = events.last().unwrap();
+    assert_eq!(
+        (&end["command"], &end["changed"], &end["build"], &end["tag"]),
+        (&"deploy".into(), &true.into(), &"c".into(), &"v2".into())
+    );
+    assert_eq!(site.names(), ("c".into(), "a".into()));
+    assert!(site.live("/").1.contains(r#""tag": "v2""#));
+    assert!(!site.root().join("deploy.json").exists());
+    // The way back is warm.
+    assert_eq!(site.status("a")["state"], "warm");
+
+    let said = site.run(&["deploy"]);
+    assert_eq!((said.code, site.names()), (0, ("d".into(), "c".into())), "{said:?}");
+    let told: Vec<&str> = said.err.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(STEPS.iter().all(|step| told.contains(step)), "{}", said.err);
+}
+
+#[test]
+fn a_build_that_fails_on_the_way_leaves_the_names_and_live_as_they_were() {
+    let site = Site::ready("plain", "");
+    let workers = worker_pids(&site, "a");
+    site.configure("\n[assets]\ncommands = [[\"sh\", \"-c\", \"echo no glue >&2; exit 3\"]]\n");
+    let error = site.fails(1, &["deploy"]);
+    assert!(
+        error.starts_with("error: the deploy of c stopped at step create\n")
+            || error.contains("\nerror: the deploy of c stopped at step create\n"),
+        "{error}"
+    );
+    assert!(error.contains("no glue") && error.contains("live is as it was"), "{error}");
+    assert_eq!(site.status("c")["state"], "incomplete");
+
+    // The next one takes the next name, and fails later.
+    site.configure("\n[warmup]\nexpect = 204\n");
+    let error = site.fails(5, &["deploy"]);
+    assert!(
+        error.contains("the deploy of d stopped at step warm") && error.contains("/ answered 200, expected 204"),
+        "{error}"
+    );
+    assert_eq!(site.status("d")["state"], "stopped");
+    assert_eq!((site.names(), worker_pids(&site, "a")), (("a".into(), "b".into()), workers));
+    site.configure("");
+    site.ok(&["deploy"]);
+    assert_eq!(site.names(), ("e".into(), "a".into()));
+}
+
+#[test]
+fn a_deploy_that_was_killed_goes_on_or_is_taken_back() {
+    let site = Site::ready("plain", "");
+    site.configure(GATE);
+    let cut = |signal| {
+        let gate = Gate::new(&site);
+        let mut deploy = gate.run(&["deploy", "--tag", "v2"]);
+        kill(Pid::from_raw(deploy.id() as i32), signal).unwrap();
+        deploy.wait().unwrap();
+        fs::remove_file(site.root().join("gate")).unwrap();
+    };
+    cut(Signal::SIGKILL);
+    let error = site.fails(3, &["deploy"]);
+    assert!(error.contains("the deploy of c is not over") && error.contains("builds deploy --resume"), "{error}");
+    site.fails(3, &["deploy", "--dry-run"]);
+    let left = site.json(&["deploy", "--resume", "--dry-run"]);
+    assert_eq!(left["left"].as_array().unwrap().len(), STEPS.len());
+    site.configure("");
+    site.ok(&["deploy", "--resume"]);
+    assert_eq!((site.names(), site.status("c")["tag"].clone()), (("c".into(), "a".into()), "v2".into()));
+    let error = site.fails(3, &["deploy", "--resume"]);
+    assert!(error.contains("there is no deploy to go on with"), "{error}");
+
+    site.configure(GATE);
+    cut(Signal::SIGINT);
+    site.ok(&["deploy", "--abort"]);
+    assert_eq!((site.names(), site.build("d").exists()), (("c".into(), "a".into()), false));
+    assert!(site.fails(3, &["deploy", "--abort"]).contains("none was cut short"));
+    site.configure("");
+    site.ok(&["deploy"]);
+    assert_eq!(site.names(), ("d".into(), "c".into()));
+}
+
+#[test]
+fn a_deploy_does_not_undo_what_another_operator_did_meanwhile() {
+    let site = Site::ready("plain", "");
+    site.configure(GATE);
+    let gate = Gate::new(&site);
+    let deploy = gate.run(&["deploy"]);
+    site.ok(&["swap-live", "b"]);
+    gate.open();
+    let said = deploy.wait_with_output().unwrap();
+    assert_eq!((said.status.code(), site.names()), (Some(3), ("b".into(), "a".into())));
+    let error = site.fails(3, &["deploy", "--resume"]);
+    assert!(error.contains("the deploy of c was overtaken") && error.contains("b is live"), "{error}");
+    site.ok(&["deploy", "--abort"]);
+    assert_eq!(site.names().0, "b");
+    assert!(!site.build("c").exists());
+}
