@@ -2,6 +2,7 @@ use clap::Args;
 
 use super::Cli;
 use crate::error::Result;
+use crate::model::change::Action;
 use crate::model::name::BuildName;
 use crate::model::observed::{State, Worker};
 use crate::model::rules;
@@ -37,6 +38,14 @@ pub fn pids(workers: &[Worker]) -> Vec<i32> {
 
 /// Starts a build's workers, unless they run; whether it had to. The caller holds the build's lock.
 pub fn activate(site: &Site, name: BuildName) -> Result<bool> {
+    site.noting(Action::Activate, name, |deed| {
+        let changed = start(site, name)?;
+        deed.changed(changed);
+        Ok(changed)
+    })
+}
+
+fn start(site: &Site, name: BuildName) -> Result<bool> {
     let build = site.observe(name)?;
     rules::usable(name, build.state())?;
     if build.vassal_link {

@@ -8,6 +8,7 @@ use walkdir::WalkDir;
 use super::status::bytes;
 use super::{Cli, stop};
 use crate::error::{Error, Result};
+use crate::model::change::Action;
 use crate::model::manifest::Progress;
 use crate::model::name::{BuildName, BuildRef};
 use crate::model::rules;
@@ -34,31 +35,49 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     // In the order of the names, as every command that takes two: otherwise two could wait for each other for ever.
     let _first = site.claim(BuildRef::Name(name.min(basis)))?;
     let _second = site.claim(BuildRef::Name(name.max(basis)))?;
-    rules::spare("archive", name, &site.names()?)?;
-
-    let mut manifest = site.observe(name)?.manifest.filter(|manifest| manifest.state != Progress::Creating);
-    let manifest = manifest.as_mut().ok_or(rules::Refusal::Incomplete(name))?;
-    let stopped = stop::stop(&site, name)?;
-    let fresh = manifest.state != Progress::Archived;
-    if fresh {
-        manifest.state = Progress::Archived;
-        manifest.basis = Some(basis);
-        site.write_manifest(manifest)?;
-    }
-    let shared = share(&site, name, basis)?;
+    let (changed, shared) = archive(&site, name, basis)?;
     let size = bytes(shared.bytes);
     let text = format!("build {name} is archived: {} files, {size}, are shared with {basis}", shared.files);
-    Ok(Done::changed(stopped || fresh || shared.files > 0, text)
+    Ok(Done::changed(changed, text)
         .with("build", name)
         .with("basis", basis)
         .with("files", shared.files)
         .with("bytes", shared.bytes))
 }
 
+/// Stops a build and lets it share its files with another; whether there was anything to do, and what is shared now. The
+/// caller holds the locks of both.
+pub fn archive(site: &Site, name: BuildName, basis: BuildName) -> Result<(bool, Shared)> {
+    site.noting(Action::Archive, name, |deed| {
+        rules::spare("archive", name, &site.names()?)?;
+        let changed = put_away(site, name, basis)?;
+        let shared = share(site, name, basis)?;
+        deed.changed(changed || shared.files > 0);
+        Ok((changed || shared.files > 0, shared))
+    })
+}
+
+/// Stops a build that shall never run again as it is; whether it could before.
+fn put_away(site: &Site, name: BuildName, basis: BuildName) -> Result<bool> {
+    let mut manifest = site.observe(name)?.manifest.filter(|manifest| manifest.state != Progress::Creating);
+    let manifest = manifest.as_mut().ok_or(rules::Refusal::Incomplete(name))?;
+    let stopped = stop::stop(site, name)?;
+    let fresh = manifest.state != Progress::Archived;
+    if fresh {
+        manifest.state = Progress::Archived;
+        manifest.basis = Some(basis);
+        site.write_manifest(manifest)?;
+    }
+    Ok(stopped || fresh)
+}
+
+/// What an archive has in common with its basis, besides what it had before.
 #[derive(Default)]
-struct Shared {
-    files: u64,
-    bytes: u64,
+pub struct Shared {
+    /// Files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// Replaces each file that equals the basis's one by a hard link to it. The basis is only read; the archived build's own

@@ -7,6 +7,8 @@ use clap::Args;
 use super::Cli;
 use super::status::bytes;
 use crate::error::{Error, Result};
+use crate::model::change::Action;
+use crate::model::manifest::Manifest;
 use crate::model::name::BuildName;
 use crate::model::observed::Build;
 use crate::model::rules;
@@ -58,6 +60,22 @@ pub fn create(site: &Site, name: BuildName, wish: &Wish, course: &Course) -> Res
     let port = site.port(name)?;
     let _lock = site.lock_build(name)?;
     site.check_ours(name)?;
+    let manifest = site.noting(Action::Create, name, |_| make(site, name, wish, course))?;
+    course.follow("tidy", || {
+        steps::tidy(site, name);
+        Ok(None)
+    })?;
+    let (written, shared) = (manifest.written.unwrap_or(0), manifest.shared.unwrap_or(0));
+    let seconds = course.elapsed().as_secs_f64();
+    tracing::info!("total    {seconds:.2} s; {} written, {} shared", bytes(written), bytes(shared));
+    Ok(Done::changed(true, format!("build {name} ({}) listens on 127.0.0.1:{port}", manifest.tag))
+        .with("build", name)
+        .with("tag", &manifest.tag)
+        .with("port", port.number())
+        .with("manifest", &manifest))
+}
+
+fn make(site: &Site, name: BuildName, wish: &Wish, course: &Course) -> Result<Manifest> {
     let existing = if site.is_build(name) { Some(site.observe(name)?) } else { None };
     let cut = existing.as_ref().filter(|build| build.lacks_listen()).and_then(|build| build.manifest.clone());
     let cut = cut
@@ -73,20 +91,8 @@ pub fn create(site: &Site, name: BuildName, wish: &Wish, course: &Course) -> Res
     steps::source::directory(site)?;
     Emperor::Vassals.wake(site)?;
 
-    let manifest = match cut {
-        Some(manifest) => steps::listen(site, manifest, course)?,
-        None => steps::make(site, name, wish, course)?,
-    };
-    course.follow("tidy", || {
-        steps::tidy(site, name);
-        Ok(None)
-    })?;
-    let (written, shared) = (manifest.written.unwrap_or(0), manifest.shared.unwrap_or(0));
-    let seconds = course.elapsed().as_secs_f64();
-    tracing::info!("total    {seconds:.2} s; {} written, {} shared", bytes(written), bytes(shared));
-    Ok(Done::changed(true, format!("build {name} ({}) listens on 127.0.0.1:{port}", manifest.tag))
-        .with("build", name)
-        .with("tag", &manifest.tag)
-        .with("port", port.number())
-        .with("manifest", &manifest))
+    match cut {
+        Some(manifest) => steps::listen(site, manifest, course),
+        None => steps::make(site, name, wish, course),
+    }
 }

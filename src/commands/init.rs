@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::{Cli, activate, create, warmup, wheels};
 use crate::error::{Error, Result};
+use crate::model::change::Action;
 use crate::model::layout::Role;
 use crate::model::manifest::Progress;
 use crate::model::name::{BuildName, BuildRef};
@@ -51,8 +52,12 @@ pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
     // In the order of the names, as every command that takes two.
     let _first = site.claim(BuildRef::Name(live.min(stage)))?;
     let _second = site.claim(BuildRef::Name(live.max(stage)))?;
-    let _names = site.lock_names()?;
-    let moved = names::move_to(&site, site.names()?, Names { live: Some(live), stage: Some(stage) })?;
+    let moved = site.noting(Action::Init, live, |deed| {
+        let before = deed.lock_names()?;
+        let moved = names::move_to(&site, before, Names { live: Some(live), stage: Some(stage) })?;
+        deed.changed(moved.links || moved.reloaded);
+        Ok(moved)
+    })?;
     let nginx = &site.config.nginx;
     let text =
         format!("build {live} is live on {}, build {stage} is staged on {}", nginx.live_listen, nginx.stage_listen);

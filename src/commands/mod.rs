@@ -7,6 +7,7 @@ mod deactivate;
 mod deploy;
 mod doctor;
 mod find_free;
+mod history;
 mod init;
 mod list;
 mod port;
@@ -18,6 +19,7 @@ mod stage;
 mod status;
 mod stop;
 mod swap_live;
+mod table;
 mod up;
 mod warmup;
 mod wheels;
@@ -130,6 +132,8 @@ verbs! {
     Status(status) = "status";
     /// Every build with role, tag and age, without asking uWSGI
     List(list) = "list";
+    /// What was changed, when, by whom, and how it ended
+    History(history) = "history";
     /// Turn a build's name into its port, or a port into a name
     Port(port) = "port";
     /// Run a command in a build's environment

@@ -8,6 +8,7 @@ use walkdir::WalkDir;
 
 use super::{Cli, stop};
 use crate::error::{Error, Result};
+use crate::model::change::Action;
 use crate::model::name::BuildName;
 use crate::model::rules::{self, Refusal};
 use crate::report::Done;
@@ -31,8 +32,10 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     if !site.is_build(name) && !interrupted {
         return Err(Refusal::Missing(name).into());
     }
-    rules::spare("rm", name, &site.names()?)?;
-    remove(&site, name)?;
+    site.noting(Action::Rm, name, |_| {
+        rules::spare("rm", name, &site.names()?)?;
+        remove(&site, name)
+    })?;
     steps::tidy(&site, name);
     Ok(Done::changed(true, format!("build {name} is removed")).with("build", name))
 }

@@ -2,6 +2,7 @@ use clap::Args;
 
 use super::Cli;
 use crate::error::Result;
+use crate::model::change::Action;
 use crate::model::name::BuildName;
 use crate::model::rules;
 use crate::report::Done;
@@ -18,7 +19,6 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
     let (name, _lock) = site.claim(super::reference(&arguments.name)?)?;
-    rules::spare("stop", name, &site.names()?)?;
     let changed = stop(&site, name)?;
     let text = if changed { "is stopped" } else { "was stopped already" };
     Ok(Done::changed(changed, format!("build {name} {text}")).with("build", name))
@@ -26,8 +26,12 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
 
 /// Drains a build and stops all of it; whether anything ran. The caller holds the build's lock.
 pub fn stop(site: &Site, name: BuildName) -> Result<bool> {
-    nginx::await_old_workers(site, name)?;
-    let workers = zerg::stop(site, name)?;
-    let listened = vassal::stop(site, name)?;
-    Ok(workers || listened)
+    site.noting(Action::Stop, name, |deed| {
+        rules::spare("stop", name, &site.names()?)?;
+        nginx::await_old_workers(site, name)?;
+        let workers = zerg::stop(site, name)?;
+        let listened = vassal::stop(site, name)?;
+        deed.changed(workers || listened);
+        Ok(workers || listened)
+    })
 }

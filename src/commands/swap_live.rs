@@ -2,6 +2,7 @@ use clap::Args;
 
 use super::Cli;
 use crate::error::Result;
+use crate::model::change::Action;
 use crate::model::name::{BuildName, BuildRef};
 use crate::model::observed::Names;
 use crate::model::rules;
@@ -20,8 +21,8 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
     let reference = arguments.name.as_deref().map_or(Ok(BuildRef::Stage), super::reference)?;
     let (name, _lock) = site.claim(reference)?;
-    let (before, after, moved) = swap(&site, name)?;
-    let text = match (moved.links, before.live) {
+    let (after, moved) = swap(&site, name)?;
+    let text = match (moved.links, after.stage) {
         (true, Some(old)) => format!("build {name} is live; {old} is staged"),
         _ => format!("build {name} was live already"),
     };
@@ -31,11 +32,13 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
         .with("nginx_reloaded", moved.reloaded))
 }
 
-/// Makes a build live; the names as they were and are, and what it took. The caller holds the build's lock.
-pub fn swap(site: &Site, name: BuildName) -> Result<(Names, Names, Moved)> {
-    let _names = site.lock_names()?;
-    let before = site.names()?;
-    let after = rules::swap(name, site.observe(name)?.state(), &before)?;
-    let moved = names::move_to(site, before, after)?;
-    Ok((before, after, moved))
+/// Makes a build live; the names then, and what that took. The caller holds the build's lock.
+pub fn swap(site: &Site, name: BuildName) -> Result<(Names, Moved)> {
+    site.noting(Action::Swap, name, |deed| {
+        let before = deed.lock_names()?;
+        let after = rules::swap(name, site.observe(name)?.state(), &before)?;
+        let moved = names::move_to(site, before, after)?;
+        deed.changed(moved.links || moved.reloaded);
+        Ok((after, moved))
+    })
 }

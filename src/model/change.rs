@@ -1,7 +1,5 @@
 //! A change of a name or of a build's state that a command made or tried: a line of the history, and what hooks are told.
 
-#![allow(dead_code, reason = "the history, which follows, is made of it")]
-
 use serde::{Deserialize, Serialize};
 
 use super::name::BuildName;
@@ -62,6 +60,8 @@ pub enum Action {
     Swap,
     /// An earlier live build became live again.
     Rollback,
+    /// A deploy was taken back: the names are as before it.
+    Undo,
     /// `init` gave the names to builds.
     Init,
     /// A build was deleted.

@@ -75,6 +75,16 @@ impl Layout {
         self.builds().join(role.link_name())
     }
 
+    /// What was changed, one line each.
+    pub fn history(&self) -> PathBuf {
+        self.root.join("history.jsonl")
+    }
+
+    /// What was changed before that.
+    pub fn older_history(&self) -> PathBuf {
+        self.root.join("history.1.jsonl")
+    }
+
     /// Static files and media.
     pub fn assets(&self) -> PathBuf {
         self.root.join("assets")

@@ -24,6 +24,8 @@ pub enum Mode {
     Public,
     /// Everybody may run it.
     Program,
+    /// Those of the group; the owner writes.
+    Group,
     /// Nobody but the owner: it may hold secrets.
     Private,
 }
@@ -33,6 +35,7 @@ impl Mode {
         match self {
             Self::Public => 0o644,
             Self::Program => 0o755,
+            Self::Group => 0o640,
             Self::Private => 0o600,
         }
     }

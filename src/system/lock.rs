@@ -13,7 +13,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::{files, procfs, wait};
+use super::{files, procfs, wait, who};
 use crate::error::{Error, Result};
 
 /// The longest line of a holder that is read, in bytes.
@@ -24,7 +24,12 @@ const ORPHANS: Duration = Duration::from_secs(10);
 
 /// A lock that this process holds until it is dropped.
 #[derive(Debug)]
-pub struct Lock(#[allow(dead_code, reason = "held for its Drop")] Flock<File>);
+pub struct Lock {
+    #[allow(dead_code, reason = "held for its Drop")]
+    file: Flock<File>,
+    /// Who held it last, as far as that is known.
+    pub before: Option<String>,
+}
 
 /// A lock that another command did not give up in time.
 #[derive(Debug)]
@@ -35,6 +40,12 @@ pub struct Held {
     pub holder: String,
     /// How long was waited.
     pub waited: Duration,
+}
+
+impl Lock {
+    fn of(file: Flock<File>) -> Self {
+        Self { file, before: None }
+    }
 }
 
 impl Held {
@@ -80,9 +91,11 @@ pub fn take(path: &Path, what: &str, patience: Duration) -> Result<Lock> {
         let holder = file.as_mut().map_or_else(String::new, holder);
         return Err(Held { what: what.to_owned(), holder, waited: began.elapsed() }.into());
     };
+    let before =
+        signature(&mut lock).map(|line| line.rsplit_once(" since ").map_or(line.clone(), |(who, _)| who.into()));
     // The lock holds without a signature, which a full disk refuses: an rm must still be possible.
     sign(&mut lock).ok();
-    Ok(Lock(lock))
+    Ok(Lock { file: lock, before })
 }
 
 /// Takes the lock of the file at `path` together with others who share it; waits for one who has it alone.
@@ -91,7 +104,7 @@ pub fn take(path: &Path, what: &str, patience: Duration) -> Result<Lock> {
 /// The file cannot be made or locked.
 pub fn share(path: &Path) -> Result<Lock> {
     let lock = Flock::lock(open(path)?, FlockArg::LockShared);
-    lock.map(Lock).map_err(|(_, errno)| Error::io("lock", path)(errno.into()))
+    lock.map(Lock::of).map_err(|(_, errno)| Error::io("lock", path)(errno.into()))
 }
 
 /// Takes the lock of the file at `path` alone, if nobody has it.
@@ -99,7 +112,7 @@ pub fn share(path: &Path) -> Result<Lock> {
 /// # Errors
 /// The file cannot be made.
 pub fn try_alone(path: &Path) -> Result<Option<Lock>> {
-    Ok(Flock::lock(open(path)?, FlockArg::LockExclusiveNonblock).ok().map(Lock))
+    Ok(Flock::lock(open(path)?, FlockArg::LockExclusiveNonblock).ok().map(Lock::of))
 }
 
 /// Ends the programs that a killed command has left running, told by the log that they still write to. They might change
@@ -143,19 +156,20 @@ fn open(path: &Path) -> Result<File> {
 
 /// Leaves a line for those who wait.
 fn sign(file: &mut File) -> std::io::Result<()> {
-    let command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
     file.set_len(0)?;
     file.rewind()?;
-    writeln!(file, "process {} (builds {command}) since {}", std::process::id(), files::now())
+    writeln!(file, "process {} (builds {}) since {}", std::process::id(), who::typed(), files::now())
 }
 
 fn holder(file: &mut File) -> String {
+    signature(file).map_or_else(|| "another command".into(), |line| describe(&line, files::now()))
+}
+
+/// What the holder of a lock, or the last one that it had, wrote about itself.
+fn signature(file: &mut File) -> Option<String> {
     let mut text = String::new();
-    let read = file.rewind().and_then(|()| file.take(SIGNATURE).read_to_string(&mut text));
-    match read {
-        Ok(_) if !text.trim().is_empty() => describe(text.trim(), files::now()),
-        _ => "another command".into(),
-    }
+    file.rewind().and_then(|()| file.take(SIGNATURE).read_to_string(&mut text)).ok()?;
+    Some(text.trim().to_owned()).filter(|line| !line.is_empty())
 }
 
 fn seconds(time: Duration) -> f64 {

@@ -11,7 +11,7 @@ use crate::site::{Said, Site};
 
 /// The fields of each command's document, as the README documents them, by a command line that changes something. Run in
 /// this order, all of them succeed.
-pub const FIELDS: [(&[&str], &str); 19] = [
+pub const FIELDS: [(&[&str], &str); 20] = [
     (&["init"], "changed command live nginx_reloaded stage"),
     (&["wheels"], "changed command new wheels"),
     (&["find-free"], "build command"),
@@ -24,6 +24,7 @@ pub const FIELDS: [(&[&str], &str); 19] = [
     (&["deactivate", "b"], "build changed command"),
     (&["stop", "b"], "build changed command"),
     (&["archive", "b"], "basis build bytes changed command files"),
+    (&["history"], "changes command damaged"),
     (&["port", "a"], "build command port"),
     (&["run", "a", "--", "echo", "hello"], "build command status"),
     (&["shell", "a"], "build command status"),

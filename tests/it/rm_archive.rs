@@ -34,6 +34,7 @@ fn rm_leaves_nothing_of_a_build_but_its_logs_and_for_an_hour_its_static_files() 
         "builds",
         "builds/_live",
         "builds/_stage",
+        "history.jsonl",
     ];
     assert_eq!(left, expected);
     assert!(TcpStream::connect(("127.0.0.1", site.ports.base + 20)).is_err());

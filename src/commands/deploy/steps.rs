@@ -2,6 +2,7 @@
 
 use super::super::{activate, create, stage, swap_live, warmup};
 use crate::error::Result;
+use crate::model::change::Action;
 use crate::model::manifest::Progress;
 use crate::model::name::BuildRef;
 use crate::model::plan::{Plan, Step};
@@ -26,7 +27,7 @@ pub fn take(site: &Site, plan: &Plan, step: Step) -> Result<Option<String>> {
         }
         Step::Warm => warmup::warm(site, name, site.config.warmup.concurrency)?.summary(),
         Step::Stage => {
-            stage::point(site, name)?;
+            site.noting(Action::Stage, name, |deed| stage::point(site, name, deed))?;
             format!("build {name} is staged")
         }
         Step::Swap => {

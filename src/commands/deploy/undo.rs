@@ -2,6 +2,7 @@
 
 use super::super::{activate, rm, stop, warmup};
 use crate::error::{Error, Result};
+use crate::model::change::Action;
 use crate::model::name::BuildRef;
 use crate::model::observed::{Names, State};
 use crate::model::plan::{Plan, Step};
@@ -50,10 +51,14 @@ fn give_back(site: &Site, plan: &Plan) -> Result<bool> {
         activate::activate(site, live)?;
         warmup::warm(site, live, site.config.warmup.concurrency)?;
     }
-    let _names = site.lock_names()?;
-    let now = site.names()?;
-    let after = Names { stage: after.stage.filter(|&stage| site.is_build(stage)), ..plan.undone(now) };
-    Ok(now != after && names::move_to(site, now, after)?.links)
+    site.noting(Action::Undo, plan.build, |deed| {
+        let now = deed.lock_names()?;
+        let after = plan.undone(now);
+        let after = Names { stage: after.stage.filter(|&stage| site.is_build(stage)), ..after };
+        let moved = now != after && names::move_to(site, now, after)?.links;
+        deed.changed(moved);
+        Ok(moved)
+    })
 }
 
 /// Takes back a deploy that was cut short: the names are as before, and the build is gone.

@@ -1,0 +1,92 @@
+//! The locks of a site. Taken in this order where several are needed: deploy, init, a build (in the order of their names),
+//! the names.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+use std::time::Instant;
+
+use super::Site;
+use crate::error::Result;
+use crate::model::name::BuildName;
+use crate::system::lock::{self, Lock};
+use crate::system::{exchange, files};
+
+impl Site {
+    /// The lock of what moves names.
+    ///
+    /// # Errors
+    /// Another command holds it for too long.
+    pub fn lock_names(&self) -> Result<Lock> {
+        let lock = self.lock("names.lock", "the names _live and _stage")?;
+        files::sweep(&exchange::places(&self.layout.builds()));
+        files::sweep(&[self.layout.run(), self.layout.root().to_owned()]);
+        self.note_found(&lock);
+        Ok(lock)
+    }
+
+    /// The lock of a whole init: a second one finds the site made, and does not run the `[init]` commands again.
+    ///
+    /// # Errors
+    /// Another init holds it for too long.
+    pub fn lock_init(&self) -> Result<Lock> {
+        let lock = self.lock("init.lock", "the site's init")?;
+        let project = self.file.parent().unwrap_or(Path::new("/"));
+        files::sweep(&[project.to_owned(), self.layout.conf(), self.layout.conf().join("pages")]);
+        Ok(lock)
+    }
+
+    /// The lock of a whole deploy, taken before all others.
+    ///
+    /// # Errors
+    /// Another deploy holds it for too long.
+    pub fn lock_deploy(&self) -> Result<Lock> {
+        let lock = self.lock("deploy.lock", "the site's deploy")?;
+        files::sweep(&[self.layout.root().to_owned()]);
+        Ok(lock)
+    }
+
+    /// The lock of the wheelhouse and the npm store. What a killed command has left running there is ended.
+    ///
+    /// # Errors
+    /// Another command holds it for too long.
+    pub fn lock_stores(&self) -> Result<Lock> {
+        let what = "the wheelhouse";
+        let lock = self.lock("stores.lock", what)?;
+        lock::end_orphans(&self.layout.wheels_log(), what)?;
+        Ok(lock)
+    }
+
+    /// The lock of what changes one build. Taken before [`Self::lock_names`] where both are needed, and in the order of
+    /// the names where two builds are. Like the others, it ends what killed commands have left running, and removes what
+    /// they have left half written, in what it guards.
+    ///
+    /// # Errors
+    /// Another command holds it for too long.
+    pub fn lock_build(&self, name: BuildName) -> Result<Lock> {
+        let what = format!("build {name}");
+        let lock = self.lock(&format!("build-{name}.lock"), &what)?;
+        for log in self.create_logs(name) {
+            lock::end_orphans(&log, &what)?;
+        }
+        let paths = self.layout.build(name);
+        files::sweep(&[paths.dir().to_owned(), paths.assets(), paths.run(), paths.env_dir()]);
+        Ok(lock)
+    }
+
+    /// What the programs of a build's creates have written.
+    fn create_logs(&self, name: BuildName) -> Vec<PathBuf> {
+        let start = format!("{name}.create-");
+        let logs = fs::read_dir(self.layout.logs()).into_iter().flatten().flatten();
+        logs.filter(|log| log.file_name().to_string_lossy().starts_with(&start)).map(|log| log.path()).collect()
+    }
+
+    /// Takes a lock, waiting for what is left of this command's patience.
+    fn lock(&self, file: &str, what: &str) -> Result<Lock> {
+        let began = Instant::now();
+        let mut patience = self.patience.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = lock::take(&self.layout.run().join(file), what, *patience);
+        *patience = patience.saturating_sub(began.elapsed());
+        taken
+    }
+}
