@@ -160,6 +160,11 @@ impl Layout {
         self.logs().join("wheels.log")
     }
 
+    /// The requests of the whole site, as nginx writes them.
+    pub fn requests_log(&self) -> PathBuf {
+        self.logs().join("requests.json")
+    }
+
     /// What a build's workers print: start-up, warnings, tracebacks.
     pub fn error_log(&self, name: BuildName) -> PathBuf {
         self.logs().join(format!("{name}.error.log"))

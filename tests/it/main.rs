@@ -39,6 +39,7 @@ mod progress;
 mod proof;
 mod proxy;
 mod readme;
+mod requests;
 mod restart;
 mod reuse;
 mod rm_archive;

@@ -6,12 +6,18 @@ use crate::model::nginx_conf;
 use crate::serve::nginx::{self, Nginx};
 use crate::serve::{Trouble, conf, reach};
 use crate::site::Site;
+use crate::system::files;
+
+/// What `builds` needs of nginx's files, beyond that they serve the site: where, what, and what happens without.
+const RELIED_ON: [(&str, &str, &str); 1] =
+    [("site.conf", "/logs/requests.json", "nothing tells how the requests of each build went")];
 
 pub(super) fn proxy(site: &Site) -> Vec<Finding> {
     let mut findings = match nginx::find(site) {
         Ok(nginx) => running(site, &nginx),
         Err(trouble) => vec![failed(&trouble.into())],
     };
+    findings.extend(lacks(site));
     findings.extend(conf::check_pass(site).err().map(|error| failed(&error)));
     if site.config.nginx.upstream == Upstream::Port {
         findings.push(notice(
@@ -20,6 +26,22 @@ pub(super) fn proxy(site: &Site) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// What files that were edited, or are older than a new version of `builds`, do not have.
+fn lacks(site: &Site) -> Vec<Finding> {
+    let lacks = RELIED_ON.into_iter().filter_map(|(file, what, harm)| {
+        let path = site.layout.conf().join(file);
+        let text = files::read(&path).ok()??;
+        let says = text.lines().any(|line| !line.trim_start().starts_with('#') && line.contains(what));
+        (!says).then(|| {
+            problem(
+                format!("{} lacks `{what}`: without it {harm}", path.display()),
+                "put the missing lines back; or remove the file, builds init; then nginx -t and nginx -s reload",
+            )
+        })
+    });
+    lacks.collect()
 }
 
 fn running(site: &Site, nginx: &Nginx) -> Vec<Finding> {

@@ -8,7 +8,7 @@ use crate::serve::emperor::Emperor;
 use crate::site::Site;
 
 /// What `builds` needs of the options of uWSGI's files: where, which, and what happens without.
-const RELIED_ON: [(&[&str], &str, &str); 18] = [
+const RELIED_ON: [(&[&str], &str, &str); 19] = [
     (EMPERORS, "emperor", "it runs no builds"),
     (EMPERORS, "emperor-stats", "commands can neither ask nor wake it"),
     (EMPERORS, "emperor-wrapper", "a build has neither its environment nor its own uWSGI"),
@@ -27,6 +27,7 @@ const RELIED_ON: [(&[&str], &str, &str); 18] = [
     (ZERG, "no-orphans", "workers whose master was killed go on for ever"),
     (ZERG, "master-fifo", "stopping its workers cuts their requests"),
     (ZERG, "need-app", "an application that does not load answers with errors"),
+    (ZERG, "add-header", "nginx cannot note which build has answered"),
 ];
 const EMPERORS: &[&str] = &["vassals.ini", "zergs.ini"];
 const BUILDS: &[&str] = &["vassal.skel", "zerg.skel"];

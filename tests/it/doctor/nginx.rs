@@ -74,3 +74,12 @@ fn settings_of_other_sites_that_would_spoil_this_one() {
         finds(&site, &found, &format!("put the line `{off}` into {file} and reload nginx"));
     }
 }
+
+#[test]
+fn a_site_conf_that_is_older_than_the_log_of_requests() {
+    let site = Site::ready("plain", "");
+    let shipped = site.read("deploy/conf/site.conf");
+    site.write("deploy/conf/site.conf", &shipped.replace("access_log ", "# access_log "));
+    let found = "without it nothing tells how the requests of each build went";
+    finds(&site, found, "put the missing lines back; or remove the file, builds init");
+}

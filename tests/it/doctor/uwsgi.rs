@@ -17,6 +17,7 @@ fn options_that_commands_rely_on() {
         ("zergs.ini", "die-on-term = true", "; die-on-term = true", "it restarts at SIGTERM, and does not stop"),
         ("zergs.ini", "emperor-nofollow = true", "", "an edit of a skeleton restarts all builds"),
         ("zerg.skel", "master-fifo = %drun/%n.fifo", "", "stopping its workers cuts their requests"),
+        ("zerg.skel", "add-header = X-Builds-Name: %c", "", "nginx cannot note which build has answered"),
         ("vassal.skel", "chmod-socket = 660", "chmod-socket = 666", "others may run code as this user"),
     ] {
         let path = format!("deploy/conf/{file}");
