@@ -18,6 +18,8 @@ pub mod pattern;
 pub mod plan;
 pub mod port;
 pub mod render;
+#[allow(dead_code, reason = "the commands that read the log come next")]
+pub mod requests;
 pub mod requirements;
 pub mod rules;
 pub mod skeletons;
