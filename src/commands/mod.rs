@@ -10,6 +10,7 @@ mod find_free;
 mod history;
 mod init;
 mod list;
+mod maintenance;
 mod port;
 mod restart;
 mod rm;
@@ -124,6 +125,8 @@ verbs! {
     SwapLive(swap_live) = "swap-live";
     /// Make a build and make it live, step by step
     Deploy(deploy) = "deploy";
+    /// Let nginx answer visitors of live with 503 and a page, or no longer
+    Maintenance(maintenance) = "maintenance";
     /// Stop and delete a build
     Rm(rm) = "rm";
     /// Stop a build and hard-link its unchanged files to another build's

@@ -10,6 +10,7 @@ use crate::model::manifest::Manifest;
 use crate::model::name::BuildName;
 use crate::model::observed::{Build, Names, State, Worker};
 use crate::report::Done;
+use crate::serve::maintenance;
 use crate::site::Site;
 use crate::system::{files, procfs};
 
@@ -40,8 +41,13 @@ pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
     let names = site.names_or_warning();
     let rows: Vec<Row> = site.observe_all()?.iter().map(|build| row(&site, &names, build)).collect();
-    let text = table(&rows, files::now());
-    Ok(Done::looked(text).with("live", names.live).with("stage", names.stage).with("builds", rows))
+    let (now, maintenance) = (files::now(), maintenance::since(&site));
+    let text = maintenance.map(|since| in_maintenance(now, since)).unwrap_or_default() + &table(&rows, now);
+    Ok(Done::looked(text)
+        .with("live", names.live)
+        .with("stage", names.stage)
+        .with("maintenance", maintenance)
+        .with("builds", rows))
 }
 
 fn row(site: &Site, names: &Names, build: &Build) -> Row {
@@ -59,6 +65,10 @@ fn row(site: &Site, names: &Names, build: &Build) -> Row {
         created: manifest.map(|manifest| manifest.created),
         size: manifest.and_then(Manifest::size),
     }
+}
+
+fn in_maintenance(now: u64, since: u64) -> String {
+    format!("in maintenance for {}: visitors of live get 503; builds maintenance off ends it\n", age(now, since))
 }
 
 fn table(rows: &[Row], now: u64) -> String {

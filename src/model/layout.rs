@@ -110,6 +110,11 @@ impl Layout {
         self.assets().join("media")
     }
 
+    /// Live is in maintenance while this file is there. nginx, whoever's it is, reaches this directory for static files.
+    pub fn maintenance(&self) -> PathBuf {
+        self.assets().join(format!("{}.maintenance", Role::Live.link_name()))
+    }
+
     /// Python packages as wheels.
     pub fn wheelhouse(&self) -> PathBuf {
         self.root.join("deps/wheelhouse")

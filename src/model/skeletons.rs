@@ -42,6 +42,7 @@ pub fn of_site(config: &Config, layout: &Layout, host: &Host) -> Vec<Skeleton> {
         ("keepalive_min_timeout", keepalive_min_timeout(host.nginx_version)),
         ("live_listen", &config.nginx.live_listen.to_string()),
         ("stage_listen", &config.nginx.stage_listen.to_string()),
+        ("health_path", &config.nginx.health_path),
     ];
     let pass = match config.nginx.upstream {
         Upstream::Socket => include_str!("../../skel/conf/pass-socket.conf"),
@@ -61,6 +62,7 @@ pub fn of_site(config: &Config, layout: &Layout, host: &Host) -> Vec<Skeleton> {
         ("pass.conf", pass),
         ("pages/welcome.html", include_str!("../../skel/conf/pages/welcome.html")),
         ("pages/unavailable.html", include_str!("../../skel/conf/pages/unavailable.html")),
+        ("pages/maintenance.html", include_str!("../../skel/conf/pages/maintenance.html")),
     ]
     .into_iter()
     .map(|(path, template)| Skeleton { path, text: render(template, &values), executable: path.ends_with(".sh") })
@@ -172,13 +174,14 @@ mod tests {
         "\n\r\t ;{}()%$\"'`\\=#&|<>*?!,@\0".chars().map(|sign| text.matches(sign).count()).collect()
     }
 
-    const PLACES: [(&str, &str, &str); 6] = [
+    const PLACES: [(&str, &str, &str); 7] = [
         ("site", "name", "shop"),
         ("site", "host", "localhost"),
         ("site", "root", "/srv/shop/deploy"),
         ("uwsgi", "binary", "uwsgi"),
         ("uwsgi", "module", "wsgi:application"),
         ("nginx", "binary", "nginx"),
+        ("nginx", "health_path", "/health"),
     ];
 
     proptest! {

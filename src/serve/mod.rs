@@ -5,6 +5,7 @@ pub mod conf;
 mod drain;
 pub mod emperor;
 mod import;
+pub mod maintenance;
 pub mod names;
 pub mod nginx;
 mod reach;

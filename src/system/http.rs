@@ -1,6 +1,7 @@
-//! HTTP requests to one build, as warm-up sends them.
+//! HTTP requests to one build, as warm-up sends them, or to nginx.
 
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use reqwest::blocking::Client;
@@ -16,7 +17,7 @@ pub struct Answer {
     pub took: Duration,
 }
 
-/// A client for one build's port on loopback.
+/// A client for one server of this host.
 #[derive(Clone, Debug)]
 pub struct Browser {
     client: Client,
@@ -30,6 +31,14 @@ impl Browser {
     /// # Errors
     /// The client cannot be made.
     pub fn new(port: u16, host: &str, patience: Duration) -> Result<Self, String> {
+        Self::at((Ipv4Addr::LOCALHOST, port).into(), host, patience)
+    }
+
+    /// A client that asks at an address.
+    ///
+    /// # Errors
+    /// The client cannot be made.
+    pub fn at(address: SocketAddr, host: &str, patience: Duration) -> Result<Self, String> {
         let client = Client::builder()
             .timeout(patience)
             .redirect(Policy::none())
@@ -38,7 +47,17 @@ impl Browser {
             .no_proxy()
             .build()
             .map_err(|error| error.to_string())?;
-        Ok(Self { client, base: format!("http://127.0.0.1:{port}"), host: host.to_owned() })
+        Ok(Self { client, base: format!("http://{address}"), host: host.to_owned() })
+    }
+
+    /// Asks for a path: the status, and whether the answer has a header.
+    ///
+    /// # Errors
+    /// No answer, and why.
+    pub fn marked(&self, path: &str, header: &str) -> Result<(u16, bool), String> {
+        let response = self.client.get(format!("{}{path}", self.base)).header(HOST, &self.host).send();
+        let response = response.map_err(|error| reason(&error))?;
+        Ok((response.status().as_u16(), response.headers().contains_key(header)))
     }
 
     /// Asks for a path and reads all of the answer.

@@ -31,6 +31,7 @@ mod limits;
 mod loading;
 mod locks;
 mod lossless;
+mod maintenance;
 mod mode;
 mod names;
 mod output;

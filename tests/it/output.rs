@@ -29,7 +29,8 @@ pub const FIELDS: [(&[&str], &str); 20] = [
     (&["run", "a", "--", "echo", "hello"], "build command status"),
     (&["shell", "a"], "build command status"),
     (&["list"], "builds command live stage"),
-    (&["status"], "builds command live stage"),
+    (&["maintenance", "on"], "changed command maintenance"),
+    (&["status"], "builds command live maintenance stage"),
     (&["doctor"], "command findings"),
     (&["rm", "b"], "build changed command"),
 ];

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::document::Document;
 use super::error::Advice;
-use super::kinds::{absolute, argument_list, choice, listen, plain_program};
+use super::kind::Kind;
+use super::kinds::{absolute, argument_list, choice, listen, only, plain_program, text};
 use super::rule::Rule;
 use super::section::Section;
 use super::values::{ArgumentList, Listen};
@@ -24,6 +25,9 @@ pub struct Nginx {
     /// Where nginx serves the staged build, written like `live_listen` and on another port or
     /// address. Default: `"127.0.0.1:8081"`.
     pub stage_listen: Listen,
+    /// Where monitors ask whether the live build is well: it answers during maintenance, too. Letters, digits and
+    /// `/ . _ + -`. Default: `"/health"`.
+    pub health_path: String,
     /// The command that tests the configuration of nginx. Default: `["nginx", "-t"]`.
     pub test: ArgumentList,
     /// The command that makes nginx read its configuration again. Default: `["nginx", "-s",
@@ -50,6 +54,7 @@ impl Nginx {
             binary: section.take("binary", r#""nginx""#, plain_program()),
             live_listen: section.take("live_listen", r#""127.0.0.1:8080""#, listen()),
             stage_listen: section.take("stage_listen", r#""127.0.0.1:8081""#, listen()),
+            health_path: section.take("health_path", r#""/health""#, health_path()),
             test: section.take("test", r#"["nginx", "-t"]"#, argument_list()),
             reload: section.take("reload", r#"["nginx", "-s", "reload"]"#, argument_list()),
             pid_file: section.take("pid_file", r#""/run/nginx.pid""#, absolute()),
@@ -66,4 +71,15 @@ impl Nginx {
             document.refuse(key, Rule::SameListen { live, stage }, advice);
         }
     }
+}
+
+/// The path of a URL, which is written into nginx's configuration.
+fn health_path() -> Kind<String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "/._+-".contains(c);
+    text("a path that starts with /").and_then(move |text| {
+        match only(text, allowed, "letters, digits and / . _ + -")? {
+            path if path.starts_with('/') => Ok(path),
+            _ => Err(Rule::NoSlash),
+        }
+    })
 }

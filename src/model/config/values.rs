@@ -1,7 +1,7 @@
 //! Values that are more than a number or a text.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// A program and its arguments, as they are handed to the system: no shell reads them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,16 @@ impl Listen {
         };
         // A scope (`fe80::1%2`) would be lost here.
         (listen.port != 0 && !text.contains('%')).then_some(listen)
+    }
+
+    /// Where a process of this host finds who listens there.
+    pub fn reachable(self) -> SocketAddr {
+        let address = match self.address.unwrap_or(Ipv4Addr::UNSPECIFIED.into()) {
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+            address => address,
+        };
+        SocketAddr::new(address, self.port)
     }
 
     /// Whether a request could be meant for both: nginx would take it to one of the two, and which

@@ -9,8 +9,10 @@ use crate::site::Site;
 use crate::system::files;
 
 /// What `builds` needs of nginx's files, beyond that they serve the site: where, what, and what happens without.
-const RELIED_ON: [(&str, &str, &str); 1] =
-    [("site.conf", "/logs/requests.json", "nothing tells how the requests of each build went")];
+const RELIED_ON: [(&str, &str, &str); 2] = [
+    ("site.conf", "/logs/requests.json", "nothing tells how the requests of each build went"),
+    ("locations.conf", "$own.maintenance", "builds maintenance on is refused"),
+];
 
 pub(super) fn proxy(site: &Site) -> Vec<Finding> {
     let mut findings = match nginx::find(site) {

@@ -76,10 +76,16 @@ fn settings_of_other_sites_that_would_spoil_this_one() {
 }
 
 #[test]
-fn a_site_conf_that_is_older_than_the_log_of_requests() {
+fn files_that_are_older_than_what_commands_rely_on() {
     let site = Site::ready("plain", "");
-    let shipped = site.read("deploy/conf/site.conf");
-    site.write("deploy/conf/site.conf", &shipped.replace("access_log ", "# access_log "));
-    let found = "without it nothing tells how the requests of each build went";
-    finds(&site, found, "put the missing lines back; or remove the file, builds init");
+    for (file, line, harm) in [
+        ("site.conf", "access_log ", "nothing tells how the requests of each build went"),
+        ("locations.conf", "if (-e ", "builds maintenance on is refused"),
+    ] {
+        let path = format!("deploy/conf/{file}");
+        let shipped = site.read(&path);
+        site.write(&path, &shipped.replace(line, &format!("# {line}")));
+        finds(&site, &format!("without it {harm}"), "put the missing lines back; or remove the file, builds init");
+        site.write(&path, &shipped);
+    }
 }

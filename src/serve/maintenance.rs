@@ -1,0 +1,104 @@
+//! Maintenance: nginx answers for live, with 503 and a page. It looks for a file at each request, so that nobody has to
+//! reload it.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+use super::nginx;
+use crate::error::{Error, Result};
+use crate::site::Site;
+use crate::system::files::{self, Mode};
+use crate::system::http::Browser;
+
+/// A path that is neither the application's nor excepted.
+const ASKED: &str = "/-/is-this-maintenance/";
+
+/// The header of the page.
+const MARK: &str = "x-builds-maintenance";
+
+/// What a server says that has TLS, or sends everybody to one that has.
+const ELSEWHERE: [u16; 3] = [301, 308, 400];
+
+/// How long nginx may take to answer by itself.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Since when live is in maintenance, in seconds since 1970; `None` where it is not.
+pub fn since(site: &Site) -> Option<u64> {
+    fs::metadata(site.layout.maintenance()).ok().map(|data| data.mtime().max(0) as u64)
+}
+
+/// Begins it, and looks whether visitors get the page; whether it had not begun before. The caller holds the lock of the names.
+///
+/// # Errors
+/// nginx goes on with the application, as its configuration is older, or the file cannot be written. It has not begun.
+pub fn begin(site: &Site) -> Result<bool> {
+    check_conf(site)?;
+    let flag = site.layout.maintenance();
+    let begun = !files::exists(&flag);
+    if begun {
+        files::directory(&site.layout.assets())?;
+        files::write(&flag, b"", Mode::Public)?;
+    }
+    check_page(site).inspect_err(|_| {
+        if begun {
+            drop(files::remove(&flag));
+        }
+    })?;
+    Ok(begun)
+}
+
+/// Ends it; whether it had begun.
+///
+/// # Errors
+/// The file cannot be removed.
+pub fn end(site: &Site) -> Result<bool> {
+    files::remove(&site.layout.maintenance())
+}
+
+/// Checks that nginx, once it has read its files, looks for the file.
+fn check_conf(site: &Site) -> Result<()> {
+    let path = site.layout.conf().join("locations.conf");
+    let text = files::read(&path)?.unwrap_or_default();
+    let looks = |line: &str| !line.trim_start().starts_with('#') && line.contains("$own.maintenance");
+    if text.lines().any(looks) {
+        return Ok(());
+    }
+    Err(Error::Unmet {
+        problem: "nginx cannot be told of maintenance".into(),
+        cause: format!("{} is older than that, or was edited", path.display()),
+        next: format!(
+            "rm {}, builds init, then nginx -t and nginx -s reload; builds doctor shows what was edited",
+            path.display()
+        ),
+    })
+}
+
+/// Checks that nginx shows the page.
+fn check_page(site: &Site) -> Result<()> {
+    if let Err(trouble) = nginx::find(site) {
+        tracing::warn!("{trouble}");
+        return Ok(());
+    }
+    let address = site.config.nginx.live_listen.reachable();
+    let asked = Browser::at(address, &site.config.site.host, PATIENCE).and_then(|nginx| nginx.marked(ASKED, MARK));
+    let why = match asked {
+        Ok((_, true)) => return Ok(()),
+        Ok((status, false)) if !ELSEWHERE.contains(&status) => {
+            let host = &site.config.site.host;
+            return Err(Error::Unmet {
+                problem: "nginx does not show the page for maintenance".into(),
+                cause: format!(
+                    "at {address} it answers {status} for {host}: it has not read conf/ anew, may not look into {}, or \
+                     another server has that name",
+                    site.layout.assets().display(),
+                ),
+                next: "nginx -t and nginx -s reload, then the same command again".into(),
+            });
+        }
+        Ok((status, false)) => format!("it answers {status}"),
+        Err(reason) => reason,
+    };
+    tracing::warn!("nginx at {address} could not be asked whether it shows the page: {why}; look at the site yourself");
+    Ok(())
+}
