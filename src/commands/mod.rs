@@ -7,6 +7,7 @@ mod deactivate;
 mod deploy;
 mod doctor;
 mod find_free;
+mod gates;
 mod history;
 mod init;
 mod list;
@@ -121,6 +122,8 @@ verbs! {
     Stage(stage) = "stage";
     /// Send requests straight to a build until every worker has answered
     Warmup(warmup) = "warmup";
+    /// Run the commands of [gates] in a build, as a deploy does
+    Gates(gates) = "gates";
     /// Make a build live and the old live build stage
     SwapLive(swap_live) = "swap-live";
     /// Make a build and make it live, step by step

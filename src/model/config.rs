@@ -6,6 +6,7 @@
 mod document;
 mod env;
 mod error;
+mod gates;
 mod kind;
 mod kinds;
 mod nginx;
@@ -23,6 +24,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
+pub use gates::Gates;
 pub use nginx::{Nginx, Upstream};
 pub use site::Site;
 pub use uwsgi::Uwsgi;
@@ -30,8 +32,7 @@ pub use values::{ArgumentList, Listen};
 pub use warmup::Warmup;
 
 use document::Document;
-use kind::Kind;
-use kinds::{argument_list, boolean, choice, inside, list};
+use kinds::{boolean, choice, commands, inside, list};
 use section::Section;
 
 /// Everything that `builds.toml` decides. An empty file gives every default.
@@ -53,6 +54,8 @@ pub struct Config {
     pub nginx: Nginx,
     /// `[warmup]`: the requests that a build answers before users reach it.
     pub warmup: Warmup,
+    /// `[gates]`: what a new build must pass before it is staged, and before it is live.
+    pub gates: Gates,
     /// `[env]`: further environment variables for every command that runs in a build and for its
     /// workers. Any name of letters, digits and `_` but those that builds sets itself. The values
     /// may be secrets.
@@ -151,10 +154,6 @@ impl Init {
     }
 }
 
-fn commands() -> Kind<Vec<ArgumentList>> {
-    list("a list of commands, each a list of a program and its arguments", argument_list())
-}
-
 /// Reads the text of a `builds.toml`. `file` is its absolute path: it names the file in errors and
 /// anchors relative paths.
 ///
@@ -172,6 +171,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
         uwsgi: document.section("uwsgi", Uwsgi::read),
         nginx: document.section("nginx", Nginx::read),
         warmup: document.section("warmup", Warmup::read),
+        gates: document.section("gates", Gates::read),
         env: document.section("env", env::read),
         lines: BTreeMap::new(),
     };
@@ -205,6 +205,7 @@ impl fmt::Debug for Config {
             .field("uwsgi", &self.uwsgi)
             .field("nginx", &self.nginx)
             .field("warmup", &self.warmup)
+            .field("gates", &self.gates)
             .field("env", &self.env.keys())
             .finish()
     }

@@ -160,6 +160,11 @@ impl Layout {
         self.logs().join(format!("{name}.create-{step}.log"))
     }
 
+    /// The output of the commands of a gate, such as `before_stage`.
+    pub fn gate_log(&self, name: BuildName, gate: &str) -> PathBuf {
+        self.logs().join(format!("{name}.gate-{gate}.log"))
+    }
+
     /// The output of the commands that fetch packages.
     pub fn wheels_log(&self) -> PathBuf {
         self.logs().join("wheels.log")

@@ -66,7 +66,7 @@ impl Site {
     pub fn lock_build(&self, name: BuildName) -> Result<Lock> {
         let what = format!("build {name}");
         let lock = self.lock(&format!("build-{name}.lock"), &what)?;
-        for log in self.create_logs(name) {
+        for log in self.work_logs(name) {
             lock::end_orphans(&log, &what)?;
         }
         let paths = self.layout.build(name);
@@ -74,11 +74,15 @@ impl Site {
         Ok(lock)
     }
 
-    /// What the programs of a build's creates have written.
-    fn create_logs(&self, name: BuildName) -> Vec<PathBuf> {
-        let start = format!("{name}.create-");
+    /// What the programs of a build's creates and gates have written.
+    fn work_logs(&self, name: BuildName) -> Vec<PathBuf> {
+        let starts = ["create", "gate"].map(|work| format!("{name}.{work}-"));
         let logs = fs::read_dir(self.layout.logs()).into_iter().flatten().flatten();
-        logs.filter(|log| log.file_name().to_string_lossy().starts_with(&start)).map(|log| log.path()).collect()
+        let of_work = |log: &fs::DirEntry| {
+            let file = log.file_name().to_string_lossy().into_owned();
+            starts.iter().any(|start| file.starts_with(start))
+        };
+        logs.filter(of_work).map(|log| log.path()).collect()
     }
 
     /// Takes a lock, waiting for what is left of this command's patience.

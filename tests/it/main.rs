@@ -24,6 +24,7 @@ mod faults;
 mod filesystems;
 mod first;
 mod flavours;
+mod gates;
 mod history;
 mod host;
 mod lfs;

@@ -19,6 +19,7 @@ pub const FIELDS: [(&[&str], &str); 20] = [
     (&["activate", "c"], "build changed command workers"),
     (&["warmup", "c"], "build changed command max_ms p50_ms requests seconds workers"),
     (&["stage", "c"], "build changed command live nginx_reloaded stage"),
+    (&["gates", "c"], "build command passed"),
     (&["swap-live"], "changed command live nginx_reloaded stage"),
     (&["restart", "live"], "build changed command workers"),
     (&["deactivate", "b"], "build changed command"),

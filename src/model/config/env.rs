@@ -8,8 +8,17 @@ use super::rule::Rule;
 use super::section::Section;
 
 /// Set by builds for every command and worker of a build, each with a value of that build.
-const SET_BY_BUILDS: [&str; 8] =
-    ["BUILD_NAME", "BUILD_TAG", "BUILD_DIR", "STATIC_ROOT", "STATIC_URL", "MEDIA_ROOT", "PATH", "VIRTUAL_ENV"];
+const SET_BY_BUILDS: [&str; 9] = [
+    "BUILD_NAME",
+    "BUILD_TAG",
+    "BUILD_DIR",
+    "BUILD_URL",
+    "STATIC_ROOT",
+    "STATIC_URL",
+    "MEDIA_ROOT",
+    "PATH",
+    "VIRTUAL_ENV",
+];
 
 pub(super) fn read(section: &mut Section) -> BTreeMap<String, String> {
     let value_kind = string("a string in quotes");

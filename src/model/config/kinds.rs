@@ -125,6 +125,10 @@ pub(super) fn argument_list() -> Kind<ArgumentList> {
         .and_then(|words| ArgumentList::new(words).ok_or(Rule::NoProgram))
 }
 
+pub(super) fn commands() -> Kind<Vec<ArgumentList>> {
+    list("a list of commands, each a list of a program and its arguments", argument_list())
+}
+
 pub(super) fn list<T: 'static>(wanted: &str, item: Kind<T>) -> Kind<Vec<T>> {
     Kind::new(wanted, move |value| match value.get_ref() {
         DeValue::Array(items) => read_items(&item, items),

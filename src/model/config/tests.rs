@@ -74,6 +74,7 @@ fn an_empty_file_gives_every_default() {
             pid_file: PathBuf::from("/run/nginx.pid"),
         },
         warmup: Warmup { paths: vec!["/".to_string()], concurrency: 6, expect: vec![200, 301, 302], timeout: minute },
+        gates: Gates { before_stage: Vec::new(), before_live: Vec::new(), timeout: 5 * minute },
         env: BTreeMap::new(),
         lines: BTreeMap::new(),
     };
@@ -226,7 +227,7 @@ fn nearly_right() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn an_unknown_key_is_named(section in "site|python|node|assets|init|uwsgi|nginx|warmup", key in "[a-zA-Z0-9_-]{1,12}") {
+    fn an_unknown_key_is_named(section in "site|python|node|assets|init|uwsgi|nginx|warmup|gates", key in "[a-zA-Z0-9_-]{1,12}") {
         if let Err(error) = read(&format!("[{section}]\n{key} = {{}}")) {
             prop_assert_eq!(error.key.as_deref(), Some(&*format!("{section}.{key}")));
             prop_assert_eq!(error.line, Some(2));

@@ -96,6 +96,11 @@ fn good_values_are_taken() {
         ("warmup.expect = 204", |c| c.warmup.expect == [204]),
         ("warmup.expect = [100, 599]", |c| c.warmup.expect == [100, 599]),
         ("warmup.timeout = 3600", |c| c.warmup.timeout.as_secs() == 3600),
+        (r#"gates.before_stage = [["a", "b"], ["c"]]"#, |c| {
+            c.gates.before_stage.iter().map(words).collect::<Vec<_>>() == [vec!["a", "b"], vec!["c"]]
+        }),
+        (r#"gates.before_live = [["a"]]"#, |c| words(&c.gates.before_live[0]) == ["a"]),
+        ("gates.timeout = 1", |c| c.gates.timeout.as_secs() == 1),
         (r#"env.A_b1 = """#, |c| c.env["A_b1"].is_empty()),
         ("env._ = '''a\nb'''", |c| c.env["_"] == "a\nb"),
         ("[env]\nA = \"1\"\nB = \"2\"", |c| c.env.len() == 2),
