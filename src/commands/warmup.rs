@@ -1,21 +1,21 @@
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::Cli;
 use crate::error::{Error, Result};
+use crate::model::config::Page;
 use crate::model::name::{BuildName, BuildRef};
 use crate::model::observed::Worker;
 use crate::model::rules;
+use crate::model::warmth::{self, Times};
 use crate::report::Done;
+use crate::serve::crowd::Crowd;
 use crate::serve::stats;
 use crate::site::Site;
 use crate::system::http::{Answer, Browser};
-use crate::system::wait;
 
 /// Which build, and how hard.
 #[derive(Debug, Args)]
@@ -40,32 +40,37 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
         .with("requests", warmth.requests())
         .with("workers", warmth.workers)
         .with("p50_ms", warmth.percentile(50))
+        .with("p95_ms", warmth.p95.map(|p95| p95.as_millis()))
         .with("max_ms", warmth.percentile(100))
         .with("seconds", warmth.took.as_secs_f64()))
 }
 
 /// What a warm-up took.
+#[derive(Default)]
 pub struct Warmth {
-    /// Milliseconds of each request, sorted.
-    milliseconds: Vec<u128>,
+    /// How long each answer took.
+    times: Vec<Duration>,
     workers: usize,
     took: Duration,
+    /// What 95 of 100 answers did not exceed once the build was warm, where that matters.
+    p95: Option<Duration>,
 }
 
 impl Warmth {
     fn requests(&self) -> usize {
-        self.milliseconds.len()
+        self.times.len()
     }
 
     fn percentile(&self, percent: usize) -> u128 {
-        let last = self.milliseconds.len().saturating_sub(1);
-        self.milliseconds.get(last * percent / 100).copied().unwrap_or_default()
+        warmth::percentile(self.times.clone(), percent).as_millis()
     }
 
     /// What it came to, in a line.
     pub fn summary(&self) -> String {
+        let p95 =
+            self.p95.map_or_else(String::new, |p95| format!("; then 95 of 100 took up to {} ms", p95.as_millis()));
         format!(
-            "{} requests in {:.2} s, every one of {} workers answered, median {} ms, longest {} ms",
+            "{} requests in {:.2} s, every one of {} workers answered, median {} ms, longest {} ms{p95}",
             self.requests(),
             self.took.as_secs_f64(),
             self.workers,
@@ -75,118 +80,141 @@ impl Warmth {
     }
 }
 
-/// Sends requests, `concurrency` at a time, until each path was asked for and every started worker has answered.
+/// Sends requests, `concurrency` at a time, until each page was asked for and every started worker has answered. Then, with
+/// `warmup.max_p95_ms`, those by which it is timed.
 ///
 /// # Errors
-/// An answer is not as `warmup.expect` wants it, none comes, or a worker has not answered within `warmup.timeout`.
+/// An answer is not as `[warmup]` wants it, none comes, a worker has not answered within `warmup.timeout`, or the build is
+/// too slow.
 pub fn warm(site: &Site, name: BuildName, concurrency: u16) -> Result<Warmth> {
     rules::running(name, site.observe(name)?.state())?;
     site.check_port(name)?;
-    let config = &site.config.warmup;
-    let began = Instant::now();
+    let (config, began) = (&site.config.warmup, Instant::now());
     let browser = Browser::new(site.port(name)?.number(), &site.config.site.host, config.timeout)
         .map_err(|problem| unhealthy(name, &problem, String::new()))?;
-    let before = requests(site, name)?;
-
-    let (next, enough) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-    let (sender, answers) = channel();
-    for _ in 0..concurrency {
-        let (sender, browser, paths) = (sender.clone(), browser.clone(), config.paths.clone());
-        let (next, enough) = (next.clone(), enough.clone());
-        // Nobody waits for its end: a failure or a signal must not have to wait for an answer.
-        std::thread::spawn(move || {
-            while !enough.load(Ordering::Relaxed) {
-                let path = &paths[next.fetch_add(1, Ordering::Relaxed) % paths.len()];
-                if sender.send((path.clone(), browser.get(path))).is_err() {
-                    break;
-                }
-            }
-        });
+    let before = workers(site, name)?.into_iter().map(|worker| (worker.pid, worker.requests)).collect();
+    let visit = Visit { site, name, browser, began, before };
+    let mut warmth = Warmth::default();
+    visit.warm(concurrency.into(), &mut warmth)?;
+    if let Some(most) = config.max_p95_ms {
+        visit.time(warmth.workers.min(concurrency.into()), Duration::from_millis(most.into()), &mut warmth)?;
     }
-    drop(sender);
-    let judged = judge(site, name, &answers, &before, began, &enough);
-    // After a failure, too, nobody sends another request.
-    enough.store(true, Ordering::Relaxed);
-    judged
-}
-
-/// Judges each answer as it comes, also those that are still under way when every worker has answered.
-fn judge(
-    site: &Site,
-    name: BuildName,
-    answers: &Receiver<(String, Answer)>,
-    before: &HashMap<i32, u64>,
-    began: Instant,
-    enough: &AtomicBool,
-) -> Result<Warmth> {
-    let config = &site.config.warmup;
-    let mut warmth = Warmth { milliseconds: Vec::new(), workers: 0, took: Duration::ZERO };
-    loop {
-        let (path, answer) = match wait::message(answers, config.timeout.saturating_sub(began.elapsed()))? {
-            Ok(answer) => answer,
-            Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) => return Err(cold(site, name, before, warmth.requests())),
-        };
-        check(site, name, &path, &answer)?;
-        warmth.milliseconds.push(answer.took.as_millis());
-        if warmth.requests() >= config.paths.len() && !enough.load(Ordering::Relaxed) {
-            let workers = answered(site, name, before)?;
-            if !workers.is_empty() && workers.iter().all(|&(_, answered)| answered) {
-                warmth.workers = workers.len();
-                enough.store(true, Ordering::Relaxed);
-            }
-        }
-    }
-    warmth.milliseconds.sort_unstable();
     warmth.took = began.elapsed();
     Ok(warmth)
 }
 
-/// Shows an answer, and refuses one that is not as it must be.
-fn check(site: &Site, name: BuildName, path: &str, answer: &Answer) -> Result<()> {
-    let expect = &site.config.warmup.expect;
-    match &answer.outcome {
-        Ok(status) if expect.contains(status) => {
-            tracing::info!("{status} {:>6} ms  {path}", answer.took.as_millis());
-            Ok(())
+/// A warm-up under way.
+struct Visit<'a> {
+    site: &'a Site,
+    name: BuildName,
+    browser: Browser,
+    began: Instant,
+    /// The requests that each worker process had answered.
+    before: HashMap<i32, u64>,
+}
+
+impl Visit<'_> {
+    /// Asks until every worker has answered.
+    fn warm(&self, users: usize, warmth: &mut Warmth) -> Result<()> {
+        let pages = &self.site.config.warmup.paths;
+        let crowd = Crowd::send(&self.browser, pages.iter().map(|page| page.path.clone()).collect(), users, true);
+        // Those that are still under way when every worker has answered are judged, too.
+        while let Some((number, answer)) = self.hear(&crowd, || self.cold(warmth.requests()))? {
+            self.check(&pages[number % pages.len()], &answer)?;
+            warmth.times.push(answer.took);
+            if warmth.requests() >= pages.len() && warmth.workers == 0 {
+                let workers = self.answered()?;
+                if !workers.is_empty() && workers.iter().all(|&(_, answered)| answered) {
+                    warmth.workers = workers.len();
+                    crowd.stop();
+                }
+            }
         }
-        Ok(status) => {
-            let evidence = format!("{path} answered {status}, expected {}", list(expect));
+        Ok(())
+    }
+
+    /// Times a warm build. No more requests are under way than there are workers, so that none waits for another.
+    fn time(&self, users: usize, most: Duration, warmth: &mut Warmth) -> Result<()> {
+        let pages = &self.site.config.warmup.paths;
+        let (requests, uncounted) = warmth::timed(pages.len(), warmth.workers);
+        let paths = requests.iter().map(|&page| pages[page].path.clone()).collect();
+        let crowd = Crowd::send(&self.browser, paths, users, false);
+        let (mut times, mut heard) = (Times::new(), 0);
+        let late = |heard: usize| {
+            let evidence = format!("{heard} of the {} requests that time a warm build were answered", requests.len());
+            self.unhealthy(&format!("it took longer than {} s", self.site.config.warmup.timeout.as_secs()), evidence)
+        };
+        while let Some((number, answer)) = self.hear(&crowd, || late(heard))? {
+            let page = &pages[requests[number]];
+            self.check(page, &answer)?;
+            heard += 1;
+            warmth.times.push(answer.took);
+            if number >= uncounted {
+                times.entry(page.path.clone()).or_default().push(answer.took);
+            }
+        }
+        let p95 = warmth::p95(&times);
+        warmth.p95 = Some(p95);
+        if p95 <= most {
+            return Ok(());
+        }
+        let problem = format!("95 of 100 answers took up to {} ms, not {}", p95.as_millis(), most.as_millis());
+        let evidence = format!("warmup.max_p95_ms is {}; page by page: {}", most.as_millis(), warmth::slowest(&times));
+        Err(self.unhealthy(&problem, evidence))
+    }
+
+    /// The next answer; `None` when no more come, and `late` where they take too long.
+    fn hear(&self, crowd: &Crowd, late: impl FnOnce() -> Error) -> Result<Option<(usize, Answer)>> {
+        match crowd.next(self.site.config.warmup.timeout.saturating_sub(self.began.elapsed()))? {
+            Ok(answer) => Ok(Some(answer)),
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Err(RecvTimeoutError::Timeout) => Err(late()),
+        }
+    }
+
+    /// Shows an answer, and refuses one that is not as it must be.
+    fn check(&self, page: &Page, answer: &Answer) -> Result<()> {
+        let path = &page.path;
+        let status = match &answer.outcome {
+            Ok(status) => *status,
+            Err(reason) => return Err(self.unhealthy("no answer to a warm-up request", format!("{path}: {reason}"))),
+        };
+        warmth::check(page, &self.site.config.warmup.expect, status, &answer.body).map_err(|evidence| {
             // A site's first stumbling blocks, in Django's words.
             let hint = match status {
-                400 => format!("; ALLOWED_HOSTS in its settings must contain {}", site.config.site.host),
+                400 => format!("; ALLOWED_HOSTS in its settings must contain {}", self.site.config.site.host),
                 404 => "; warmup.paths in builds.toml names pages that the site has".into(),
                 _ => String::new(),
             };
-            Err(unhealthy(name, "wrong answer to a warm-up request", evidence + &hint))
-        }
-        Err(reason) => Err(unhealthy(name, "no answer to a warm-up request", format!("{path}: {reason}"))),
+            self.unhealthy("wrong answer to a warm-up request", evidence + &hint)
+        })?;
+        tracing::info!("{status} {:>6} ms  {path}", answer.took.as_millis());
+        Ok(())
     }
-}
 
-/// The requests that each worker process has answered.
-fn requests(site: &Site, name: BuildName) -> Result<HashMap<i32, u64>> {
-    Ok(workers(site, name)?.into_iter().map(|worker| (worker.pid, worker.requests)).collect())
-}
+    /// Each started worker, and whether it has answered one more than before.
+    fn answered(&self) -> Result<Vec<(i32, bool)>> {
+        let more = |worker: &Worker| worker.requests > self.before.get(&worker.pid).copied().unwrap_or_default();
+        Ok(workers(self.site, self.name)?.iter().map(|worker| (worker.pid, more(worker))).collect())
+    }
 
-/// Each started worker, and whether it has answered one more than before.
-fn answered(site: &Site, name: BuildName, before: &HashMap<i32, u64>) -> Result<Vec<(i32, bool)>> {
-    let more = |worker: &Worker| worker.requests > before.get(&worker.pid).copied().unwrap_or_default();
-    Ok(workers(site, name)?.iter().map(|worker| (worker.pid, more(worker))).collect())
+    fn cold(&self, requests: usize) -> Error {
+        let silent = self.answered().unwrap_or_default().into_iter().filter(|(_, answered)| !answered);
+        let silent: Vec<String> = silent.map(|(pid, _)| pid.to_string()).collect();
+        let seconds = self.site.config.warmup.timeout.as_secs();
+        let evidence = format!("{requests} requests were answered, none by the workers {}", silent.join(", "));
+        self.unhealthy(&format!("not every worker answered within {seconds} s"), evidence)
+    }
+
+    fn unhealthy(&self, problem: &str, evidence: String) -> Error {
+        unhealthy(self.name, problem, evidence)
+    }
 }
 
 fn workers(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
     let mut workers = stats::workers(&site.layout.build(name).slot(site.slot(name)).stats())?;
     workers.retain(Worker::started);
     Ok(workers)
-}
-
-fn cold(site: &Site, name: BuildName, before: &HashMap<i32, u64>, requests: usize) -> Error {
-    let silent = answered(site, name, before).unwrap_or_default();
-    let silent: Vec<i32> = silent.into_iter().filter(|(_, answered)| !answered).map(|(pid, _)| pid).collect();
-    let seconds = site.config.warmup.timeout.as_secs();
-    let evidence = format!("{requests} requests were answered, none by the workers {}", list(&silent));
-    unhealthy(name, &format!("not every worker answered within {seconds} s"), evidence)
 }
 
 fn unhealthy(name: BuildName, problem: &str, evidence: String) -> Error {
@@ -196,8 +224,4 @@ fn unhealthy(name: BuildName, problem: &str, evidence: String) -> Error {
         evidence,
         next: format!("builds run {name} -- CMD looks into it; the application's log is logs/{name}.error.log"),
     }
-}
-
-fn list<T: ToString>(items: &[T]) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -29,7 +29,7 @@ pub use nginx::{Nginx, Upstream};
 pub use site::Site;
 pub use uwsgi::Uwsgi;
 pub use values::{ArgumentList, Listen};
-pub use warmup::Warmup;
+pub use warmup::{Page, Warmup};
 
 use document::Document;
 use kinds::{boolean, choice, commands, inside, list};

@@ -26,4 +26,5 @@ pub mod skeletons;
 pub mod slot;
 pub mod tag;
 pub mod time;
+pub mod warmth;
 pub mod wish;

@@ -2,6 +2,7 @@
 
 pub mod checkup;
 pub mod conf;
+pub mod crowd;
 mod drain;
 pub mod emperor;
 mod import;

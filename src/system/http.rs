@@ -1,6 +1,6 @@
 //! HTTP requests to one build, as warm-up sends them, or to nginx.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,16 @@ use reqwest::blocking::Client;
 use reqwest::header::HOST;
 use reqwest::redirect::Policy;
 
+/// As much of a body as is kept, in bytes: whoever looks for a text in a page finds it there.
+const KEPT: usize = 1 << 20;
+
 /// An answer, as far as warm-up wants to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The status, or why there is none.
     pub outcome: Result<u16, String>,
+    /// The begin of the body, up to 1 MB, as text.
+    pub body: String,
     /// From the request to the end of the body.
     pub took: Duration,
 }
@@ -63,6 +68,7 @@ impl Browser {
     /// Asks for a path and reads all of the answer.
     pub fn get(&self, path: &str) -> Answer {
         let began = Instant::now();
+        let mut body = Begin::default();
         let outcome = self
             .client
             .get(format!("{}{path}", self.base))
@@ -70,10 +76,26 @@ impl Browser {
             .send()
             .and_then(|mut response| {
                 let status = response.status().as_u16();
-                response.copy_to(&mut io::sink()).map(|_| status)
+                response.copy_to(&mut body).map(|_| status)
             })
             .map_err(|error| reason(&error));
-        Answer { outcome, took: began.elapsed() }
+        Answer { outcome, body: String::from_utf8_lossy(&body.0).into_owned(), took: began.elapsed() }
+    }
+}
+
+/// Takes all, and keeps the begin.
+#[derive(Default)]
+struct Begin(Vec<u8>);
+
+impl Write for Begin {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = KEPT.saturating_sub(self.0.len());
+        self.0.extend(&bytes[..bytes.len().min(room)]);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -84,4 +106,18 @@ fn reason(error: &reqwest::Error) -> String {
         innermost = source;
     }
     innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_begin_of_a_body_is_kept() {
+        let mut body = Begin::default();
+        for _ in 0..3 {
+            io::copy(&mut [b'x'; KEPT / 2 + 1].as_slice(), &mut body).unwrap();
+        }
+        assert_eq!(body.0.len(), KEPT);
+    }
 }

@@ -119,3 +119,64 @@ fn only_a_build_with_workers_is_warmed() {
     let error = site.fails(3, &["warmup"]);
     assert!(error.contains("no build is stage"), "{error}");
 }
+
+/// Is slow where a worker answers a page for the first time, and "/slow" each time.
+const AGES: &str = r#"
+import time
+seen = set()
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/slow":
+        time.sleep(0.2)
+    elif path not in seen:
+        time.sleep(1)
+    seen.add(path)
+    start_response("404 Not Found" if path == "/none" else "200 OK", [("Content-Type", "text/html")])
+    return [b"<h1>\n\tEmpty basket</h1>"]
+"#;
+
+#[test]
+fn a_page_must_be_answered_as_it_says() {
+    let pages = |pages: &str| format!("\n[warmup]\npaths = [{pages}]\n");
+    let site = Site::up("plain", &pages(r#""/", { path = "/none", expect = 404, contains = "basket</h1>" }"#));
+    site.write("wsgi.py", AGES);
+    site.ok(&["create", "a"]);
+    site.ok(&["activate", "a"]);
+    let said = site.run(&["warmup", "a"]);
+    assert!(said.code == 0 && said.err.contains("404 ") && said.err.contains("  /none"), "{said:?}");
+    assert_eq!(site.json(&["warmup", "a"])["p95_ms"], serde_json::Value::Null);
+    for (page, expected) in [
+        (
+            r#"{ path = "/cart", contains = "Total" }"#,
+            "/cart answered 200 without \"Total\", which it must contain; it begins with: <h1> Empty basket</h1>",
+        ),
+        (r#"{ path = "/none", expect = [200, 204] }"#, "/none answered 404, expected 200, 204"),
+    ] {
+        site.configure(&pages(page));
+        let error = site.fails(5, &["warmup", "a"]);
+        assert!(error.contains("build a is unhealthy: wrong answer to a warm-up request"), "{error}");
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_warm_build_is_timed_where_that_matters_and_first_requests_do_not_count() {
+    let most = |most: u32, paths: &str| format!("\n[warmup]\npaths = {paths}\nmax_p95_ms = {most}\n");
+    let site = Site::up("plain", &most(900, r#"["/", "/cart", "/help"]"#));
+    site.write("wsgi.py", AGES);
+    site.ok(&["create", "a"]);
+    site.ok(&["activate", "a"]);
+    let said = site.json(&["warmup", "a"]);
+    assert!(said["p95_ms"].as_u64() < said["max_ms"].as_u64(), "{said}");
+    assert!(said["requests"].as_u64().unwrap() >= 3 + 6 + 42, "{said}");
+    assert!(site.ok(&["warmup", "a"]).contains("; then 95 of 100 took up to "));
+
+    site.configure(&most(100, r#"["/", "/slow"]"#));
+    let error = site.fails(5, &["warmup", "a"]);
+    assert!(error.contains("build a is unhealthy: 95 of 100 answers took up to "), "{error}");
+    assert!(error.contains("why: warmup.max_p95_ms is 100; page by page: /slow "), "{error}");
+    site.configure(&most(100, r#"["/slow"]"#).replace("max_", "timeout = 2\nmax_"));
+    let error = site.fails(5, &["warmup", "a"]);
+    assert!(error.contains("it took longer than 2 s") && error.contains(" of the 42 requests"), "{error}");
+}

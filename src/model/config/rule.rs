@@ -33,6 +33,10 @@ pub enum Rule {
     NotInside,
     /// The path of a URL has no `/` in front.
     NoSlash,
+    /// A page has no path.
+    NoPath,
+    /// A table has a key that nobody asks for.
+    UnknownKey { key: String, known: &'static str },
     /// A command has no program.
     NoProgram,
     /// A text is no address that nginx listens on.
@@ -79,6 +83,8 @@ impl fmt::Display for Rule {
             Rule::NotProgram => write!(f, "it is neither a name nor an absolute path"),
             Rule::NotInside => write!(f, "it leads out of the source"),
             Rule::NoSlash => write!(f, "it does not start with /"),
+            Rule::NoPath => write!(f, "it has no path"),
+            Rule::UnknownKey { key, known } => write!(f, "it has {key:?}, but may have only {known}"),
             Rule::NoProgram => write!(f, "it names no program"),
             Rule::NotListen => write!(f, "nginx cannot listen on it"),
             Rule::NotModule => write!(f, "it is not of the form package.module:callable"),

@@ -91,7 +91,17 @@ fn good_values_are_taken() {
         (r#"nginx.test = ["sudo", "nginx", "-t"]"#, |c| words(&c.nginx.test) == ["sudo", "nginx", "-t"]),
         (r#"nginx.reload = ["x"]"#, |c| words(&c.nginx.reload) == ["x"]),
         (r#"nginx.pid_file = "/a""#, |c| c.nginx.pid_file.as_os_str() == "/a"),
-        (r#"warmup.paths = ["/a?b=c", "/é"]"#, |c| c.warmup.paths == ["/a?b=c", "/é"]),
+        (r#"warmup.paths = ["/a?b=c", "/é"]"#, |c| {
+            c.warmup.paths.iter().map(|page| page.path.as_str()).collect::<Vec<_>>() == ["/a?b=c", "/é"]
+        }),
+        (r#"warmup.paths = [{ path = "/a", expect = 404, contains = "No such" }, "/b"]"#, |c| {
+            let [a, b] = &c.warmup.paths[..] else { return false };
+            a.path == "/a" && a.expect == Some(vec![404]) && a.contains.as_deref() == Some("No such") && b.path == "/b"
+        }),
+        ("[[warmup.paths]]\npath = '/a'\n[[warmup.paths]]\npath = '/b'\nexpect = [200, 204]", |c| {
+            c.warmup.paths.len() == 2 && c.warmup.paths[1].expect == Some(vec![200, 204])
+        }),
+        ("warmup.max_p95_ms = 60_000", |c| c.warmup.max_p95_ms == Some(60_000)),
         ("warmup.concurrency = 1024", |c| c.warmup.concurrency == 1024),
         ("warmup.expect = 204", |c| c.warmup.expect == [204]),
         ("warmup.expect = [100, 599]", |c| c.warmup.expect == [100, 599]),
