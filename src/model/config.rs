@@ -7,6 +7,7 @@ mod document;
 mod env;
 mod error;
 mod gates;
+mod keep;
 mod kind;
 mod kinds;
 mod nginx;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
 pub use gates::Gates;
+pub use keep::Keep;
 pub use nginx::{Nginx, Upstream};
 pub use site::Site;
 pub use uwsgi::Uwsgi;
@@ -56,6 +58,8 @@ pub struct Config {
     pub warmup: Warmup,
     /// `[gates]`: what a new build must pass before it is staged, and before it is live.
     pub gates: Gates,
+    /// `[keep]`: what stays of earlier builds.
+    pub keep: Keep,
     /// `[env]`: further environment variables for every command that runs in a build and for its
     /// workers. Any name of letters, digits and `_` but those that builds sets itself. The values
     /// may be secrets.
@@ -172,6 +176,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
         nginx: document.section("nginx", Nginx::read),
         warmup: document.section("warmup", Warmup::read),
         gates: document.section("gates", Gates::read),
+        keep: document.section("keep", Keep::read),
         env: document.section("env", env::read),
         lines: BTreeMap::new(),
     };
@@ -206,6 +211,7 @@ impl fmt::Debug for Config {
             .field("nginx", &self.nginx)
             .field("warmup", &self.warmup)
             .field("gates", &self.gates)
+            .field("keep", &self.keep)
             .field("env", &self.env.keys())
             .finish()
     }

@@ -57,6 +57,14 @@ impl Site {
         Ok(lock)
     }
 
+    /// The lock of the static files of removed builds. Taken after [`Self::lock_build`].
+    ///
+    /// # Errors
+    /// Another command holds it for too long.
+    pub fn lock_removed(&self) -> Result<Lock> {
+        self.lock("removed.lock", "the static files of removed builds")
+    }
+
     /// The lock of what changes one build. Taken before [`Self::lock_names`] where both are needed, and in the order of
     /// the names where two builds are. Like the others, it ends what killed commands have left running, and removes what
     /// they have left half written, in what it guards.

@@ -1,6 +1,7 @@
 //! The doors to the world, one each: processes, signals, files and links, locks, sockets, HTTP, waiting, git, the
 //! terminal.
 
+pub mod aside;
 mod children;
 pub mod disk;
 pub mod exchange;

@@ -5,13 +5,12 @@ use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
-use std::process::Command;
 
 use crate::helpers::{GATE, Gate, listing};
 use crate::site::Site;
 
 #[test]
-fn rm_leaves_nothing_of_a_build_but_its_logs_and_for_an_hour_its_static_files() {
+fn rm_leaves_nothing_of_a_build_but_its_logs_and_for_some_time_its_static_files() {
     let site = Site::ready("plain", "");
     site.ok(&["create", "c"]);
     site.ok(&["activate", "c"]);
@@ -43,7 +42,7 @@ fn rm_leaves_nothing_of_a_build_but_its_logs_and_for_an_hour_its_static_files() 
 }
 
 #[test]
-fn pages_of_a_removed_build_find_their_files_for_an_hour() {
+fn pages_of_a_removed_build_find_their_files_for_static_days() {
     let site = Site::up("plain", "");
     let old = "/static/a/css/site.0f1e2d3c4b5a.css";
     for (content, file) in [("old", "css/site.0f1e2d3c4b5a.css"), ("new", "css/site.5a4b3c2d1e0f.css")] {
@@ -56,12 +55,14 @@ fn pages_of_a_removed_build_find_their_files_for_an_hour() {
         assert_eq!(site.live(old), (200, "old".into()));
         assert_eq!(site.live(&format!("/static/a/{file}")), (200, content.into()));
     }
-    let aside = site.root().join("assets/removed/static/a");
-    assert!(Command::new("touch").args(["-d", "61 minutes ago"]).arg(&aside).status().unwrap().success());
+    site.ok(&["create", "b"]);
+    site.ok(&["rm", "b"]);
+    assert_eq!(site.live(old).0, 200, "not yet");
+    site.configure("\n[keep]\nstatic_days = 0\n");
     site.ok(&["create", "b"]);
     site.ok(&["rm", "b"]);
     assert_eq!(site.live(old).0, 404);
-    assert!(!aside.exists());
+    assert!(!site.root().join("assets/removed/static").exists());
 }
 
 #[test]

@@ -139,6 +139,7 @@ const CASES: &[Case] = &[
     ("nginx", r#"reload = ["a", "b\u0000"]"#, "{NUL}"),
     ("nginx", r#"pid_file = "nginx.pid""#, "it does not start with /"),
     ("nginx", r#"pid_file = """#, "it is empty"),
+    ("keep", "static_days = 3651", "the highest possible is 3650"),
     ("warmup", "paths = []", "it is empty"),
     ("warmup", r#"paths = "/""#, "this is a string where a list belongs"),
     ("warmup", r#"paths = ["/", "a"]"#, "it does not start with /"),

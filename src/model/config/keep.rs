@@ -1,0 +1,24 @@
+//! The section `[keep]`.
+
+use std::time::Duration;
+
+use super::kinds::int;
+use super::section::Section;
+
+/// The section `[keep]`: what stays of earlier builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// For how many days the static files of a removed build stay, 0 to 3650. Default: `30`.
+    pub static_days: u16,
+}
+
+impl Keep {
+    pub(super) fn read(section: &mut Section) -> Self {
+        Keep { static_days: section.take("static_days", "30", int(0..=3650)) }
+    }
+
+    /// How long static files outlive their build.
+    pub fn statics(self) -> Duration {
+        Duration::from_secs(86_400 * u64::from(self.static_days))
+    }
+}
