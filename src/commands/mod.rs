@@ -13,6 +13,7 @@ mod init;
 mod list;
 mod maintenance;
 mod port;
+mod prune;
 mod restart;
 mod rm;
 mod run;
@@ -132,6 +133,8 @@ verbs! {
     Maintenance(maintenance) = "maintenance";
     /// Stop and delete a build
     Rm(rm) = "rm";
+    /// Remove builds that are no longer needed, and static files of removed ones
+    Prune(prune) = "prune";
     /// Stop a build and hard-link its unchanged files to another build's
     Archive(archive) = "archive";
     /// Every build with state, role, workers, requests, memory, age and size

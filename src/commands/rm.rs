@@ -29,24 +29,40 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     if !site.is_build(name) && !interrupted {
         return Err(Refusal::Missing(name).into());
     }
-    site.noting(Action::Rm, name, |_| {
-        rules::spare("rm", name, &site.names()?)?;
-        remove(&site, name)
-    })?;
-    steps::tidy(&site, name);
+    remove(&site, name)?;
     Ok(Done::changed(true, format!("build {name} is removed")).with("build", name))
 }
 
 /// Stops a build and deletes it, and sets its static files aside for `keep.static_days`. The one rename in the middle makes
-/// it vanish as a whole; what a kill leaves behind it, the next `rm` of this name deletes.
+/// it vanish as a whole; what a kill leaves behind it, the next `rm` of this name or `prune` deletes. The caller holds the
+/// build's lock.
 pub fn remove(site: &Site, name: BuildName) -> Result<()> {
-    let (paths, doomed) = (site.layout.build(name), site.layout.doomed(name));
-    if site.is_build(name) {
-        stop::stop(site, name)?;
-        tree::remove_all(&doomed)?;
-        files::rename(paths.dir(), &doomed)?;
+    site.noting(Action::Rm, name, |_| {
+        rules::spare("rm", name, &site.names()?)?;
+        if site.is_build(name) {
+            stop::stop(site, name)?;
+            let doomed = site.layout.doomed(name);
+            tree::remove_all(&doomed)?;
+            files::rename(site.layout.build(name).dir(), &doomed)?;
+        }
+        remove_rest(site, name)
+    })?;
+    steps::tidy(site, name);
+    Ok(())
+}
+
+/// Deletes what a removal has left of a build. Static files are left alone where there is a new build of this name. The
+/// caller holds the build's lock.
+pub fn remove_rest(site: &Site, name: BuildName) -> Result<()> {
+    tree::remove_all(&site.layout.doomed(name))?;
+    if !site.is_build(name) {
+        set_aside(site, name)?;
     }
-    tree::remove_all(&doomed)?;
+    Ok(())
+}
+
+/// Sets static files aside, and deletes what has been there for too long.
+fn set_aside(site: &Site, name: BuildName) -> Result<()> {
     let _lock = site.lock_removed()?;
     let statics = site.layout.static_of(name);
     match aside::set(&statics, &site.layout.removed_statics().join(name.to_string())) {
@@ -56,7 +72,12 @@ pub fn remove(site: &Site, name: BuildName) -> Result<()> {
         }
         result => result?,
     }
-    aside::sweep(&site.layout.removed_statics(), SystemTime::now() - site.config.keep.statics())
+    aside::sweep(&site.layout.removed_statics(), oldest(site))
+}
+
+/// What was set aside before has been there for too long.
+pub fn oldest(site: &Site) -> SystemTime {
+    SystemTime::now() - site.config.keep.statics()
 }
 
 /// What static files on a file system of their own, and earlier files of the same names, come to.

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use super::name::BuildName;
 use super::slot::{Slot, SlotPaths};
 
+/// The begin of the name of a build that is being deleted; its own name follows.
+pub const DOOMED: &str = ".removing-";
+
 /// The places of one site. Every path that the tool uses is made here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
@@ -67,7 +70,7 @@ impl Layout {
 
     /// A build that is being deleted: out of sight of the emperor, nginx and `find-free`.
     pub fn doomed(&self, name: BuildName) -> PathBuf {
-        self.builds().join(format!(".removing-{name}"))
+        self.builds().join(format!("{DOOMED}{name}"))
     }
 
     /// The link `_live` or `_stage`.

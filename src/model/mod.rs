@@ -21,6 +21,7 @@ pub mod render;
 #[allow(dead_code, reason = "the commands that read the log come next")]
 pub mod requests;
 pub mod requirements;
+pub mod retention;
 pub mod rules;
 pub mod skeletons;
 pub mod slot;

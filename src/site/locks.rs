@@ -4,10 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Site;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::name::BuildName;
 use crate::system::lock::{self, Lock};
 use crate::system::{exchange, files};
@@ -73,13 +73,36 @@ impl Site {
     /// Another command holds it for too long.
     pub fn lock_build(&self, name: BuildName) -> Result<Lock> {
         let what = format!("build {name}");
-        let lock = self.lock(&format!("build-{name}.lock"), &what)?;
+        let lock = self.lock(&lock_name(name), &what)?;
+        self.clear(name, &what).map(|()| lock)
+    }
+
+    /// The same for a command that goes on without it: `None` where somebody has it.
+    ///
+    /// # Errors
+    /// The file cannot be made or locked, or a program that a killed command has left does not end.
+    pub fn try_lock_build(&self, name: BuildName) -> Result<Option<Lock>> {
+        let what = format!("build {name}");
+        match lock::take(&self.layout.run().join(lock_name(name)), &what, Duration::ZERO) {
+            Err(Error::Locked(_)) => Ok(None),
+            Err(error) => Err(error),
+            Ok(lock) => self.clear(name, &what).map(|()| Some(lock)),
+        }
+    }
+
+    /// Whether a command works on a build, for those that only look.
+    pub fn is_busy(&self, name: BuildName) -> bool {
+        lock::is_taken(&self.layout.run().join(lock_name(name)))
+    }
+
+    /// Ends what killed commands have left running for a build, and removes what they have left half written in it.
+    fn clear(&self, name: BuildName, what: &str) -> Result<()> {
         for log in self.work_logs(name) {
-            lock::end_orphans(&log, &what)?;
+            lock::end_orphans(&log, what)?;
         }
         let paths = self.layout.build(name);
         files::sweep(&[paths.dir().to_owned(), paths.assets(), paths.run(), paths.env_dir()]);
-        Ok(lock)
+        Ok(())
     }
 
     /// What the programs of a build's creates and gates have written.
@@ -101,4 +124,9 @@ impl Site {
         *patience = patience.saturating_sub(began.elapsed());
         taken
     }
+}
+
+/// The file that is locked by whoever works on a build.
+fn lock_name(name: BuildName) -> String {
+    format!("build-{name}.lock")
 }

@@ -35,6 +35,7 @@ use crate::system::tree::{Cloned, Copied, Selection};
 use crate::system::{files, tree};
 pub use course::Course;
 use graph::Node;
+pub use store::unused;
 use store::{Entry, Pending, Store};
 
 /// A build that is being made, by several steps at the same time.

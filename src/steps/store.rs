@@ -174,16 +174,19 @@ pub fn cache(site: &Site, name: BuildName) -> PathBuf {
 /// A manifest cannot be read, or an entry not be removed.
 pub fn tidy(site: &Site) -> Result<()> {
     let Some(_lock) = lock::try_alone(&lock_file(site)?)? else { return Ok(()) };
-    let used: BTreeSet<Digest> = manifests(site)?.into_iter().flat_map(|made| made.digests.into_values()).collect();
-    for kind in KINDS {
-        for entry in fs::read_dir(site.layout.store().join(kind)).into_iter().flatten().flatten() {
-            let key = entry.file_name().to_str().and_then(|name| name.parse::<Digest>().ok());
-            if key.is_some_and(|key| !used.contains(&key)) {
-                tree::remove_all(&entry.path())?;
-            }
-        }
-    }
-    Ok(())
+    Ok(unused(site, &BTreeSet::new())?.iter().try_for_each(|entry| tree::remove_all(entry))?)
+}
+
+/// The entries that no build has, or would have without some builds.
+///
+/// # Errors
+/// A manifest cannot be read.
+pub fn unused(site: &Site, without: &BTreeSet<BuildName>) -> Result<Vec<PathBuf>> {
+    let others = manifests(site)?.into_iter().filter(|made| !without.contains(&made.name));
+    let used: BTreeSet<Digest> = others.flat_map(|made| made.digests.into_values()).collect();
+    let entries = KINDS.iter().flat_map(|kind| fs::read_dir(site.layout.store().join(kind))).flatten().flatten();
+    let key = |entry: &fs::DirEntry| entry.file_name().to_str().and_then(|name| name.parse::<Digest>().ok());
+    Ok(entries.filter(|entry| key(entry).is_some_and(|key| !used.contains(&key))).map(|entry| entry.path()).collect())
 }
 
 /// Copies some files of one tree into another. Never links: what these are may be written, or starts programs.

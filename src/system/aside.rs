@@ -9,10 +9,24 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::Serialize;
 use walkdir::WalkDir;
 
 use super::{files, tree};
 use crate::error::{Error, Result};
+
+/// What is aside in one place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Aside {
+    /// Files.
+    pub files: u64,
+    /// The bytes that they take on the disk.
+    pub bytes: u64,
+    /// So many of the files have been there for too long.
+    pub old: u64,
+    /// And so many of the bytes.
+    pub old_bytes: u64,
+}
 
 /// Moves a tree of files to those that are aside already, of which it replaces those of the same names. None is ever
 /// without a name: each has its second before it loses the first.
@@ -59,6 +73,26 @@ pub fn sweep(place: &Path, until: SystemTime) -> Result<()> {
     Ok(())
 }
 
+/// What there is in a place, and what of it [`sweep`] would delete.
+///
+/// # Errors
+/// It cannot be read.
+pub fn look(place: &Path, until: SystemTime) -> Result<Aside> {
+    let mut sum = Aside::default();
+    for entry in WalkDir::new(place) {
+        let entry = entry.map_err(|error| Error::io("read", place)(error.into()))?;
+        if !entry.file_type().is_dir() {
+            let data = fs::symlink_metadata(entry.path()).map_err(Error::io("look at", entry.path()))?;
+            let (bytes, old) = (data.blocks() * 512, changed(&data) < until);
+            sum.files += 1;
+            sum.bytes += bytes;
+            sum.old += u64::from(old);
+            sum.old_bytes += if old { bytes } else { 0 };
+        }
+    }
+    Ok(sum)
+}
+
 fn since(path: &Path) -> Result<SystemTime> {
     let data = fs::symlink_metadata(path).map_err(Error::io("look at", path))?;
     Ok(changed(&data))
@@ -101,11 +135,12 @@ mod tests {
         };
         set(&second, &aside).unwrap();
         assert!(!first.exists() && !second.exists());
-        let there =
-            || WalkDir::new(&aside).into_iter().filter(|entry| entry.as_ref().unwrap().path().is_file()).count();
-        assert_eq!(there(), 3);
+        let seen = look(&aside, between).unwrap();
+        assert_eq!((seen.files, seen.old), (3, 1));
+        assert!(seen.bytes > seen.old_bytes && seen.old_bytes > 0);
+
         sweep(&aside, old).unwrap();
-        assert_eq!(there(), 3, "nothing was older");
+        assert_eq!(look(&aside, between).unwrap(), seen, "nothing was older");
         sweep(&aside, between).unwrap();
         assert!(!aside.join("css").exists() && aside.join("js/new.js").exists() && aside.join("same.css").exists());
         sweep(&place.join("aside"), SystemTime::now() + Duration::from_secs(1)).unwrap();

@@ -20,4 +20,5 @@ pub mod socket;
 pub mod terminal;
 pub mod tree;
 pub mod wait;
+pub mod weight;
 pub mod who;

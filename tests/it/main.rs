@@ -40,6 +40,7 @@ mod packages;
 mod progress;
 mod proof;
 mod proxy;
+mod prune;
 mod readme;
 mod requests;
 mod restart;

@@ -34,6 +34,7 @@ pub const FIELDS: &[(&[&str], &str)] = &[
     (&["status"], "builds command live maintenance stage"),
     (&["doctor"], "command findings"),
     (&["rm", "b"], "build changed command"),
+    (&["prune", "--keep", "0"], "builds bytes changed command exact remains static"),
 ];
 
 /// The only line that a command prints with `--json`.

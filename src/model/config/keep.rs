@@ -8,13 +8,18 @@ use super::section::Section;
 /// The section `[keep]`: what stays of earlier builds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keep {
+    /// How many complete builds stay besides those that are safe anyway, 0 to 1000. Default: `5`.
+    pub builds: u16,
     /// For how many days the static files of a removed build stay, 0 to 3650. Default: `30`.
     pub static_days: u16,
 }
 
 impl Keep {
     pub(super) fn read(section: &mut Section) -> Self {
-        Keep { static_days: section.take("static_days", "30", int(0..=3650)) }
+        Keep {
+            builds: section.take("builds", "5", int(0..=1000)),
+            static_days: section.take("static_days", "30", int(0..=3650)),
+        }
     }
 
     /// How long static files outlive their build.

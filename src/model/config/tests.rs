@@ -81,7 +81,7 @@ fn an_empty_file_gives_every_default() {
             timeout: minute,
         },
         gates: Gates { before_stage: Vec::new(), before_live: Vec::new(), timeout: 5 * minute },
-        keep: Keep { static_days: 30 },
+        keep: Keep { builds: 5, static_days: 30 },
         env: BTreeMap::new(),
         lines: BTreeMap::new(),
     };

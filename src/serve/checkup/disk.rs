@@ -8,7 +8,7 @@ use walkdir::WalkDir;
 
 use super::{Finding, failed, notice, problem};
 use crate::error::Error;
-use crate::model::layout::Role;
+use crate::model::layout::{DOOMED, Role};
 use crate::model::slot::Slot;
 use crate::site::Site;
 use crate::system::{disk, files};
@@ -106,7 +106,7 @@ pub(super) fn leftovers(site: &Site) -> Vec<Finding> {
     walk.flatten()
         .filter_map(|entry| {
             let name = entry.file_name().to_string_lossy();
-            let next = match name.strip_prefix(".removing-") {
+            let next = match name.strip_prefix(DOOMED) {
                 Some(build) if entry.depth() == 2 => format!("builds rm {build}"),
                 _ if files::is_left(&name) => format!("rm {}", entry.path().display()),
                 _ => return None,

@@ -41,7 +41,7 @@ impl Case {
 }
 
 /// On a site with live a, stage b, and a third build c.
-pub const THREE: [Case; 12] = [
+pub const THREE: [Case; 13] = [
     Case { args: &["activate", "c"], between: &["listening"], ..PLAIN },
     Case { args: &["deactivate", "c"], prepare: ready, marker: Some("zerg.draining"), ..PLAIN },
     Case { args: &["stop", "c"], prepare: ready, between: &["listening"], marker: Some("zerg.draining"), ..PLAIN },
@@ -59,6 +59,7 @@ pub const THREE: [Case; 12] = [
         marker: Some(".removing-c"),
         ..PLAIN
     },
+    Case { args: &["prune", "--keep=0"], prepare: fresh, between: &[""], marker: Some(".removing-c"), ..PLAIN },
     Case { args: &["archive", "c"], prepare: fresh, between: &["archived"], ..PLAIN },
     Case { args: &["archive", "c", "--basis", "b"], prepare: fresh, between: &["archived"], ..PLAIN },
 ];

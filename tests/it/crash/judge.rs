@@ -35,7 +35,7 @@ impl State {
     fn is_hardly(&self, start: &Self, case: &Case) -> bool {
         let allowed = |name: &str| {
             let (now, before) = (self.builds.get(name), start.builds.get(name));
-            let own = case.args.get(1).is_none_or(|own| *own == name);
+            let own = case.args.get(1).is_none_or(|own| own.starts_with('-') || *own == name);
             now == before || own && case.between.contains(&now.map_or("", String::as_str))
         };
         let init = case.args == ["init"];
