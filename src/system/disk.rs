@@ -7,6 +7,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use nix::sys::statfs::{EXT4_SUPER_MAGIC, FsType, TMPFS_MAGIC, statfs};
 use nix::sys::statvfs::statvfs;
 use rustix::fs::ioctl_ficlone;
 
@@ -53,6 +54,12 @@ pub fn exchanges(directory: &Path) -> io::Result<bool> {
     answer
 }
 
+/// Whether no two files there share blocks on the disk, which is known of some types of file systems.
+pub fn keeps_blocks_apart(place: &Path) -> bool {
+    const APART: [FsType; 2] = [EXT4_SUPER_MAGIC, TMPFS_MAGIC];
+    statfs(place).is_ok_and(|told| APART.contains(&told.filesystem_type()))
+}
+
 /// Whether two files in a directory can share blocks on the disk. Two hidden ones are made for it, and removed.
 ///
 /// # Errors
@@ -81,6 +88,7 @@ mod tests {
         let place = Scratch::new();
         assert!(exchanges(&place).unwrap());
         // No tmpfs shares blocks, and where there is no file to be made there is no answer.
+        assert!(keeps_blocks_apart(Path::new("/dev/shm")) && !keeps_blocks_apart(Path::new("/proc")));
         assert!(!shares_blocks(Path::new("/dev/shm")).unwrap());
         assert!(shares_blocks(Path::new("/proc")).is_err());
         shares_blocks(&place).unwrap();

@@ -1,7 +1,7 @@
 //! What the removal of trees would free on the disk: a file that has another name elsewhere stays there.
 //!
 //! Blocks that files share (reflinks) count as if each file had its own: the kernel tells who shares a block file by file
-//! and slowly, so where [`super::disk::shares_blocks`], the sum is the most that may be freed.
+//! and slowly. So the sum is exact where [`super::disk::keeps_blocks_apart`], and elsewhere the most that may be freed.
 
 use std::collections::HashMap;
 use std::fs::Metadata;

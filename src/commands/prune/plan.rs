@@ -96,7 +96,7 @@ impl Plan {
             let created = Some(candidate.created).filter(|&created| created > 0);
             rows.push(Row { build, goes, reason: reason.to_string(), created, bytes });
         }
-        let exact = !disk::shares_blocks(&site.layout.builds()).unwrap_or(false);
+        let exact = disk::keeps_blocks_apart(&site.layout.builds());
         Ok(Self { rows, statics: statics(site)?, remains: remains(site)?, exact })
     }
 
