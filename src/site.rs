@@ -1,5 +1,6 @@
 //! One site: its configuration, its places, and what is there at the moment.
 
+mod canary;
 mod history;
 mod locks;
 mod observe;

@@ -50,6 +50,7 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
 pub fn archive(site: &Site, name: BuildName, basis: BuildName) -> Result<(bool, Shared)> {
     site.noting(Action::Archive, name, |deed| {
         rules::spare("archive", name, &site.names()?)?;
+        site.check_no_canary("archive", name)?;
         let changed = put_away(site, name, basis)?;
         let shared = share(site, name, basis)?;
         deed.changed(changed || shared.files > 0);

@@ -31,6 +31,7 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
 pub fn deactivate(site: &Site, name: BuildName) -> Result<bool> {
     site.noting(Action::Deactivate, name, |deed| {
         rules::spare("deactivate", name, &site.names()?)?;
+        site.check_no_canary("deactivate", name)?;
         nginx::await_old_workers(site, name)?;
         let changed = zerg::stop(site, name)?;
         deed.changed(changed);

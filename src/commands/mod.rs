@@ -2,6 +2,7 @@
 
 mod activate;
 mod archive;
+mod canary;
 mod create;
 mod deactivate;
 mod deploy;
@@ -115,6 +116,8 @@ verbs! {
     Activate(activate) = "activate";
     /// Replace a build's workers by new ones, with new settings, without losing a request
     Restart(restart) = "restart";
+    /// Let some workers of a build answer a share of the live build's requests
+    Canary(canary) = "canary";
     /// Let a build's workers finish, then stop them
     Deactivate(deactivate) = "deactivate";
     /// Deactivate a build and stop its vassal

@@ -33,6 +33,7 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
 fn replace(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
     let build = site.observe(name)?;
     rules::running(name, build.state())?;
+    site.check_no_canary("restart", name)?;
     site.check_port(name)?;
     let (settings, slot) = (Settings::read(site, name)?, site.slot(name));
     if let Some(manifest) = &build.manifest {

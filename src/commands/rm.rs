@@ -39,6 +39,7 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
 pub fn remove(site: &Site, name: BuildName) -> Result<()> {
     site.noting(Action::Rm, name, |_| {
         rules::spare("rm", name, &site.names()?)?;
+        site.check_no_canary("rm", name)?;
         if site.is_build(name) {
             stop::stop(site, name)?;
             let doomed = site.layout.doomed(name);

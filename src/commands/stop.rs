@@ -28,6 +28,7 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
 pub fn stop(site: &Site, name: BuildName) -> Result<bool> {
     site.noting(Action::Stop, name, |deed| {
         rules::spare("stop", name, &site.names()?)?;
+        site.check_no_canary("stop", name)?;
         nginx::await_old_workers(site, name)?;
         let workers = zerg::stop(site, name)?;
         let listened = vassal::stop(site, name)?;

@@ -1,6 +1,6 @@
 use clap::Args;
 
-use super::Cli;
+use super::{Cli, canary};
 use crate::error::Result;
 use crate::model::change::Action;
 use crate::model::name::{BuildName, BuildRef};
@@ -20,8 +20,10 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
     let reference = arguments.name.as_deref().map_or(Ok(BuildRef::Stage), super::reference)?;
-    let (name, _lock) = site.claim(reference)?;
+    let (name, lock) = site.claim(reference)?;
     let (after, moved) = swap(&site, name)?;
+    drop(lock);
+    canary::end_stale(&site);
     let text = match (moved.links, after.stage) {
         (true, Some(old)) => format!("build {name} is live; {old} is staged"),
         _ => format!("build {name} was live already"),
@@ -32,7 +34,8 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
         .with("nginx_reloaded", moved.reloaded))
 }
 
-/// Makes a build live; the names then, and what that took. The caller holds the build's lock.
+/// Makes a build live; the names then, and what that took. The caller holds the build's lock. Who has given it back ends the
+/// canary of the old live build, with [`canary::end_stale`].
 pub fn swap(site: &Site, name: BuildName) -> Result<(Names, Moved)> {
     site.noting(Action::Swap, name, |deed| {
         let before = deed.lock_names()?;

@@ -50,6 +50,8 @@ pub enum Action {
     Activate,
     /// A build's workers were replaced.
     Restart,
+    /// Workers of a build came beside those of the live one, or went.
+    Canary,
     /// A build's workers were ended.
     Deactivate,
     /// A build was stopped.

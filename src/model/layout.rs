@@ -200,6 +200,16 @@ impl BuildPaths {
         SlotPaths::new(&self.dir, slot)
     }
 
+    /// The emperor starts the canary while this link is there.
+    pub fn canary_ini(&self) -> PathBuf {
+        self.dir.join("canary.ini")
+    }
+
+    /// What the canary's skeleton reads: of which build, and how many.
+    pub fn canary_of(&self) -> PathBuf {
+        self.dir.join("run/canary-of.ini")
+    }
+
     /// What the skeletons read of this build: port, workers, module.
     pub fn build_ini(&self) -> PathBuf {
         self.dir.join("build.ini")

@@ -2,6 +2,7 @@
 //!
 //! Nothing here opens a file, reads a clock, or talks to a process, so every rule is a table test.
 
+pub mod canary;
 pub mod change;
 pub mod config;
 pub mod course;

@@ -57,6 +57,8 @@ pub struct Worker {
     pub requests: u64,
     /// Requests that ended in an exception.
     pub exceptions: u64,
+    /// Requests that it can work on at a time.
+    pub threads: usize,
     /// Requests that it works on now.
     pub in_request: u32,
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::canary::Canary;
 use super::layout::Role;
 use super::name::BuildName;
 use super::observed::{Names, State};
@@ -29,6 +30,15 @@ pub enum Refusal {
         role: Role,
         /// The command.
         verb: &'static str,
+    },
+    /// A canary is in the way.
+    Canary {
+        /// The build of the command.
+        name: BuildName,
+        /// The command.
+        verb: &'static str,
+        /// The build whose workers stand beside live's.
+        canary: BuildName,
     },
     /// The build has no workers.
     NotActive(BuildName),
@@ -100,6 +110,35 @@ pub fn spare(verb: &'static str, name: BuildName, names: &Names) -> Result<(), R
     match names.role(name) {
         Some(role) => Err(Refusal::Holds { name, role, verb }),
         None => Ok(()),
+    }
+}
+
+/// Whether a command may end or replace a build's workers for all that a canary has to do with it.
+///
+/// # Errors
+/// The build is the canary, or it is the one whose requests the canary shares: its own workers never find a moment in which
+/// nobody asks, nor would the canary's follow them to another socket.
+pub fn without_canary(verb: &'static str, name: BuildName, canary: Option<&Canary>) -> Result<(), Refusal> {
+    match canary.filter(|canary| canary.name == name || canary.of == name) {
+        Some(canary) => Err(Refusal::Canary { name, verb, canary: canary.name }),
+        None => Ok(()),
+    }
+}
+
+/// The live build, whose requests a canary may share.
+///
+/// # Errors
+/// It is this very build, which must be a whole one; or another build is the canary already; or nothing is live.
+pub fn canary(name: BuildName, state: State, names: &Names, present: Option<&Canary>) -> Result<BuildName, Refusal> {
+    const VERB: &str = "canary";
+    let live = names.live.ok_or(Refusal::NoHolder(Role::Live))?;
+    if live == name {
+        return Err(Refusal::Holds { name, role: Role::Live, verb: VERB });
+    }
+    usable(name, state)?;
+    match present.filter(|canary| canary.name != name) {
+        Some(canary) => Err(Refusal::Canary { name, verb: VERB, canary: canary.name }),
+        None => Ok(live),
     }
 }
 
@@ -186,6 +225,7 @@ impl Refusal {
             Self::Incomplete(_) => "its create has not ended".into(),
             Self::Archived(_) => "an archived build shares its files with another build".into(),
             Self::Holds { role, .. } => format!("{} points to it", role.link_name()),
+            Self::Canary { .. } => "its workers answer some of the live build's requests".into(),
             Self::NotActive(_) => "it has no workers".into(),
             Self::NotReady(_, state) => format!("it is {state}; a build must be ready before it may be live"),
             Self::OtherPort { own, wanted, .. } => {
@@ -212,8 +252,10 @@ impl Refusal {
             Self::Incomplete(name) => format!("builds create {name} continues it, builds rm {name} removes it"),
             Self::Archived(_) => "builds create \"$(builds find-free)\" --ref the commit in its build.json".into(),
             Self::Holds { role: Role::Live, verb: "stage", .. } => "builds swap-live changes live and stage".into(),
+            Self::Holds { role: Role::Live, verb: "canary", .. } => "builds status shows the other builds".into(),
             Self::Holds { role: Role::Live, .. } => "builds swap-live makes another build live first".into(),
             Self::Holds { role: Role::Stage, .. } => "builds stage another build first".into(),
+            Self::Canary { .. } => "builds canary --off ends it".into(),
             Self::NotActive(name) => format!("builds activate {name}"),
             Self::NotReady(name, _) => format!("builds stage {name}"),
             Self::OtherPort { name, .. } => {
@@ -245,6 +287,10 @@ impl fmt::Display for Refusal {
             Self::Archived(name) => write!(f, "build {name} is archived"),
             Self::Holds { name, role: Role::Live, verb } => write!(f, "cannot {verb} {name}: it is live"),
             Self::Holds { name, role: Role::Stage, verb } => write!(f, "cannot {verb} {name}: it is staged"),
+            Self::Canary { name, verb, canary } if name == canary => {
+                write!(f, "cannot {verb} {name}: it is the canary")
+            }
+            Self::Canary { name, verb, canary } => write!(f, "cannot {verb} {name}: build {canary} is the canary"),
             Self::NotActive(name) => write!(f, "build {name} is not active"),
             Self::NotReady(name, _) => write!(f, "build {name} is not ready"),
             Self::OtherPort { name, .. } => write!(f, "build {name} listens on another port"),
@@ -262,6 +308,7 @@ impl std::error::Error for Refusal {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::slot::Slot;
 
     const A: BuildName = BuildName::FIRST;
 
@@ -342,6 +389,31 @@ mod tests {
         assert_eq!(spare("rm", A, &names()), Err(Refusal::Holds { name: A, role: Role::Live, verb: "rm" }));
         assert_eq!(spare("rm", b(), &names()), Err(Refusal::Holds { name: b(), role: Role::Stage, verb: "rm" }));
         assert_eq!(spare("rm", BuildName::from_number(2), &names()), Ok(()));
+    }
+
+    #[test]
+    fn a_canary_hinders_its_build_and_the_one_that_it_helps() {
+        let [c, d] = [2, 3].map(BuildName::from_number);
+        let present = Canary { name: c, of: A, slot: Slot::First, workers: 1 };
+        let refused = |name| Err(Refusal::Canary { name, verb: "restart", canary: c });
+        for (name, expected) in [(A, refused(A)), (c, refused(c)), (b(), Ok(())), (d, Ok(()))] {
+            assert_eq!(without_canary("restart", name, Some(&present)), expected);
+            assert_eq!(without_canary("restart", name, None), Ok(()));
+        }
+    }
+
+    #[test]
+    fn one_build_beside_the_live_one_may_be_the_canary() {
+        let [c, d] = [2, 3].map(BuildName::from_number);
+        let present = Canary { name: c, of: A, slot: Slot::First, workers: 1 };
+        let holds = Refusal::Holds { name: A, role: Role::Live, verb: "canary" };
+        assert_eq!(canary(b(), State::Warm, &names(), None), Ok(A), "the staged one, too");
+        assert_eq!(canary(c, State::Stopped, &names(), Some(&present)), Ok(A), "it may change");
+        assert_eq!(canary(A, State::Warm, &names(), None), Err(holds));
+        assert_eq!(canary(c, State::Incomplete, &names(), None), Err(Refusal::Incomplete(c)));
+        let other = Refusal::Canary { name: d, verb: "canary", canary: c };
+        assert_eq!(canary(d, State::Warm, &names(), Some(&present)), Err(other));
+        assert_eq!(canary(c, State::Warm, &Names::default(), None), Err(Refusal::NoHolder(Role::Live)));
     }
 
     #[test]

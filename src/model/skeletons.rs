@@ -51,6 +51,7 @@ pub fn of_site(config: &Config, layout: &Layout, host: &Host) -> Vec<Skeleton> {
     [
         ("vassal.skel", include_str!("../../skel/conf/vassal.skel")),
         ("zerg.skel", include_str!("../../skel/conf/zerg.skel")),
+        ("canary.skel", include_str!("../../skel/conf/canary.skel")),
         ("vassals.ini", include_str!("../../skel/conf/vassals.ini")),
         ("zergs.ini", include_str!("../../skel/conf/zergs.ini")),
         ("up.ini", include_str!("../../skel/conf/up.ini")),

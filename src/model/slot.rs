@@ -12,11 +12,13 @@ pub enum Slot {
     Second,
 }
 
-/// The places of one slot of a build.
+/// The places of a build's workers: in one of its slots, or as a canary in that of another build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotPaths {
     dir: PathBuf,
-    slot: Slot,
+    /// The names of all that is their own, which the skeletons know as `%n`.
+    stem: &'static str,
+    socket: PathBuf,
 }
 
 impl Slot {
@@ -39,13 +41,20 @@ impl Slot {
         }
     }
 
+    /// Which of the vassal's sockets it is, from 0.
+    pub fn socket_number(self) -> u8 {
+        match self {
+            Self::First => 0,
+            Self::Second => 1,
+        }
+    }
+
     /// The slot to which requests go, by what `run/web.sock` points to. Without a link it is the first, where a new
     /// build starts.
     pub fn of_link(target: Option<&Path>) -> Self {
         if target == Some(Path::new(Self::Second.socket_name())) { Self::Second } else { Self::First }
     }
 
-    /// The names of all that is its own, which the skeleton knows as `%n`.
     fn stem(self) -> &'static str {
         match self {
             Self::First => "zerg",
@@ -57,12 +66,17 @@ impl Slot {
 impl SlotPaths {
     /// The places of `slot` in the build's directory `dir`.
     pub fn new(dir: &Path, slot: Slot) -> Self {
-        Self { dir: dir.to_owned(), slot }
+        Self { dir: dir.to_owned(), stem: slot.stem(), socket: dir.join("run").join(slot.socket_name()) }
+    }
+
+    /// The places of the canary whose directory is `dir` and who takes requests from `socket`, which is another build's.
+    pub fn canary(dir: &Path, socket: PathBuf) -> Self {
+        Self { dir: dir.to_owned(), stem: "canary", socket }
     }
 
     /// The emperor starts the zerg while this link is there.
     pub fn ini(&self) -> PathBuf {
-        self.dir.join(format!("{}.ini", self.slot.stem()))
+        self.dir.join(format!("{}.ini", self.stem))
     }
 
     /// Where the zerg tells how its workers are.
@@ -82,11 +96,11 @@ impl SlotPaths {
 
     /// The socket from which the workers take requests.
     pub fn socket(&self) -> PathBuf {
-        self.dir.join("run").join(self.slot.socket_name())
+        self.socket.clone()
     }
 
     fn run(&self, what: &str) -> PathBuf {
-        self.dir.join("run").join(format!("{}.{what}", self.slot.stem()))
+        self.dir.join("run").join(format!("{}.{what}", self.stem))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::system::files::{self, Mode};
 use crate::system::{procfs, socket, wait};
 
 /// How long a worker may be idle after the master was told to pause before it is told again.
-const PAUSE_REPLY: Duration = Duration::from_secs(1);
+pub(super) const PAUSE_REPLY: Duration = Duration::from_secs(1);
 
 /// What becomes of a request that comes when the workers have paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +39,7 @@ pub fn drain(name: BuildName, paths: &SlotPaths, late: Late, patience: Duration)
     // There already, it tells of workers that an earlier drain may have paused.
     let known = files::exists(&paths.draining());
     let forget = || if known { Ok(false) } else { files::remove(&paths.draining()) };
-    match files::write(&paths.draining(), b"", Mode::Public).inspect_err(|_| _ = forget()) {
-        // Only a drain that is killed needs the mark, and an rm may be what makes room.
-        Err(Error::Io { source, .. }) if files::is_full(&source) => {}
-        written => written?,
-    }
+    mark(paths, known)?;
     let mut told: Option<Instant> = None;
     let mut pausing = false;
     let mut probe = None;
@@ -88,7 +84,16 @@ pub fn drain(name: BuildName, paths: &SlotPaths, late: Late, patience: Duration)
     let connections = procfs::connections(&paths.socket());
     let left = busy.max(connections.taken) + connections.waiting;
     let again = if late == Late::Held { "deactivate" } else { "activate" };
-    Err(Trouble::NotDrained { name, left, after: patience, again, link: paths.ini() }.into())
+    Err(Trouble::NotDrained { name, left, after: patience, again: format!("{again} {name}"), link: paths.ini() }.into())
+}
+
+/// Notes that workers are told to pause, should this command be killed.
+pub(super) fn mark(paths: &SlotPaths, known: bool) -> Result<()> {
+    match files::write(&paths.draining(), b"", Mode::Public) {
+        // Only a drain that is killed needs the mark, and an rm may be what makes room.
+        Err(Error::Io { source, .. }) if files::is_full(&source) => Ok(()),
+        written => written.inspect_err(|_| _ = known || files::remove(&paths.draining()).is_ok()),
+    }
 }
 
 /// How many connections wait for workers. Where the name of their socket has gone to another one, those that wait there
@@ -144,7 +149,7 @@ impl Probe {
 }
 
 /// Writes a command to a master's fifo. Without a reader it fails instead of waiting for one.
-fn tell(fifo: &Path, command: &[u8]) -> Result<()> {
+pub(super) fn tell(fifo: &Path, command: &[u8]) -> Result<()> {
     OpenOptions::new()
         .write(true)
         .custom_flags(O_NONBLOCK)

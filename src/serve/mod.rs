@@ -1,9 +1,11 @@
 //! uWSGI and nginx: how they are asked, told and watched.
 
+pub mod canary;
 pub mod checkup;
 pub mod conf;
 pub mod crowd;
 mod drain;
+mod drain_beside;
 pub mod emperor;
 mod import;
 pub mod maintenance;

@@ -138,6 +138,7 @@ impl From<WorkerStats> for Worker {
             spawns: stats.respawn_count,
             requests: stats.requests,
             exceptions: stats.exceptions,
+            threads: stats.cores.len(),
             in_request: stats.cores.iter().fold(0, |sum, core| sum.saturating_add(core.in_request)),
             status: stats.status,
         }
@@ -186,6 +187,7 @@ mod tests {
             spawns: 1,
             requests: 2,
             exceptions: 1,
+            threads: 2,
             in_request: 2,
         };
         assert_eq!(worker, expected);

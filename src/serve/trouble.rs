@@ -63,7 +63,7 @@ pub enum Trouble {
         /// How long was waited.
         after: Duration,
         /// The command that tries again.
-        again: &'static str,
+        again: String,
         /// The link whose removal ends the workers with all that they have.
         link: PathBuf,
     },
@@ -160,8 +160,8 @@ impl Trouble {
             Self::NotStopped { name, .. } => {
                 format!("builds status shows its processes; then builds stop {name} again")
             }
-            Self::NotDrained { name, again, link, .. } => {
-                format!("builds {again} {name}, or raise uwsgi.drain_timeout; rm {} cuts them", link.display())
+            Self::NotDrained { again, link, .. } => {
+                format!("builds {again}, or raise uwsgi.drain_timeout; rm {} cuts them", link.display())
             }
             Self::OldWorkers { .. } => {
                 "try again when they have ended; worker_shutdown_timeout in nginx.conf is the longest that they may take"

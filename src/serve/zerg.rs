@@ -1,11 +1,14 @@
 //! A build's zerg: the workers that answer its requests.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::drain::{self, Late};
+use super::drain_beside::drain_beside;
 use super::emperor::Emperor;
-use super::{import, stats, vassal};
+use super::{canary, import, stats, vassal};
 use crate::error::{Error, Result};
+use crate::model::canary::Canary;
 use crate::model::name::BuildName;
 use crate::model::observed::{Worker, all_ready};
 use crate::model::slot::{Slot, SlotPaths};
@@ -15,13 +18,25 @@ use crate::system::{files, process, signals, wait};
 /// The start of a worker that is one too many while none has loaded.
 const DEATHS: u32 = 3;
 
-/// The workers of a build in one of its two slots.
+/// Workers of a build, and where they are.
 struct Zerg<'a> {
     site: &'a Site,
     name: BuildName,
-    slot: Slot,
+    place: Place,
     paths: SlotPaths,
 }
+
+/// Where workers take requests.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In a slot of their own build.
+    Own(Slot),
+    /// In that of the live build, beside its own.
+    Beside,
+}
+
+/// How long an emperor that was woken may take to notice a link.
+const NOTICE: Duration = Duration::from_secs(10);
 
 /// How a start ends.
 enum Start {
@@ -55,7 +70,8 @@ pub fn replace(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
     Emperor::Zergs.check(site)?;
     end_replaced(site, name)?;
     let old = Zerg::current(site, name);
-    let new = Zerg::new(site, name, old.slot.other());
+    let slot = site.slot(name).other();
+    let new = Zerg::new(site, name, slot);
     if let Some(why) = vassal::severed(&new.paths.socket()) {
         return Err(Error::Unmet {
             problem: format!("the workers of build {name} cannot change to their other socket"),
@@ -64,7 +80,7 @@ pub fn replace(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
         });
     }
     let workers = new.start(true)?;
-    files::link(Path::new(new.slot.socket_name()), &site.layout.build(name).web_socket())?;
+    files::link(Path::new(slot.socket_name()), &site.layout.build(name).web_socket())?;
     tracing::info!("restart {name} is ready: {} workers; the old ones finish", started(&workers));
     old.stop()?;
     Ok(workers)
@@ -76,6 +92,23 @@ pub fn replace(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
 /// Requests do not end in time.
 pub fn end_replaced(site: &Site, name: BuildName) -> Result<bool> {
     Zerg::new(site, name, site.slot(name).other()).stop()
+}
+
+/// Starts the workers of a canary and returns them when all have loaded the application.
+///
+/// # Errors
+/// The application does not load, or not in time: its traceback is in the error. They are gone again.
+pub(super) fn start_canary(site: &Site, canary: &Canary) -> Result<Vec<Worker>> {
+    Emperor::Zergs.check(site)?;
+    Zerg::canary(site, canary).start(true)
+}
+
+/// Lets the workers of a canary finish, and ends them; whether there were any.
+///
+/// # Errors
+/// Requests do not end in time, or the link cannot be removed; the workers then take requests again.
+pub(super) fn stop_canary(site: &Site, canary: &Canary) -> Result<bool> {
+    Zerg::canary(site, canary).stop()
 }
 
 /// Stops a build's workers without cutting a request; whether it had any.
@@ -94,7 +127,11 @@ pub fn started(workers: &[Worker]) -> usize {
 
 impl<'a> Zerg<'a> {
     fn new(site: &'a Site, name: BuildName, slot: Slot) -> Self {
-        Self { site, name, slot, paths: site.layout.build(name).slot(slot) }
+        Self { site, name, place: Place::Own(slot), paths: site.layout.build(name).slot(slot) }
+    }
+
+    fn canary(site: &'a Site, canary: &Canary) -> Self {
+        Self { site, name: canary.name, place: Place::Beside, paths: site.canary_paths(canary) }
     }
 
     /// The workers to which requests go.
@@ -108,7 +145,15 @@ impl<'a> Zerg<'a> {
         let said_before = files::length(&log);
         let fresh = !files::exists(&self.paths.ini());
         if fresh {
-            files::link(Path::new("../../conf/zerg.skel"), &self.paths.ini())?;
+            let skeleton = match self.place {
+                Place::Own(_) => "../../conf/zerg.skel",
+                Place::Beside => "../../conf/canary.skel",
+            };
+            if self.place == Place::Beside {
+                // One that was just ended by a command that was killed then: the emperor would take the new link for a change.
+                Emperor::Zergs.wait_gone(self.site, self.name, &self.paths.ini())?;
+            }
+            files::link(Path::new(skeleton), &self.paths.ini())?;
         }
         let end = self.await_start(fresh);
         if let Ok(Some(Start::Ready(workers))) = end {
@@ -122,12 +167,16 @@ impl<'a> Zerg<'a> {
     }
 
     fn await_start(&self, fresh: bool) -> Result<Option<Start>> {
+        let began = Instant::now();
         let mut first_master = None;
         wait::until(&[&self.site.layout.build(self.name).run()], self.site.config.uwsgi.start_timeout, || {
             let master = Emperor::Zergs.instance(self.site, &self.paths.ini())?;
             // A zerg that ends before it is ready could not load the application; the emperor only tries again.
             if first_master.is_some() && master != first_master {
                 return Ok(Some(Start::Died));
+            }
+            if self.place == Place::Beside && master.is_none() && began.elapsed() > NOTICE {
+                return Err(canary::overlooked(self.site));
             }
             first_master = master;
             let workers = stats::workers(&self.paths.stats()).unwrap_or_default();
@@ -165,9 +214,14 @@ impl<'a> Zerg<'a> {
     /// Lets the workers finish what they have and what waits at their socket, then ends them; whether there were any.
     /// Requests that come now wait in the vassal's backlog.
     fn stop(&self) -> Result<bool> {
-        if files::exists(&self.paths.ini()) {
-            let late = if self.slot == self.site.slot(self.name) { Late::Held } else { Late::Answered };
-            drain::drain(self.name, &self.paths, late, self.site.config.uwsgi.drain_timeout)?;
+        let patience = self.site.config.uwsgi.drain_timeout;
+        match self.place {
+            _ if !files::exists(&self.paths.ini()) => {}
+            Place::Beside => drain_beside(self.name, &self.paths, patience)?,
+            Place::Own(slot) => {
+                let late = if slot == self.site.slot(self.name) { Late::Held } else { Late::Answered };
+                drain::drain(self.name, &self.paths, late, patience)?;
+            }
         }
         self.remove().inspect_err(|_| {
             // Once the link is gone the emperor ends them, sooner or later: they must not have a request then.

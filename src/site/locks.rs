@@ -1,5 +1,5 @@
 //! The locks of a site. Taken in this order where several are needed: deploy, init, a build (in the order of their names),
-//! the names.
+//! migrations, the names.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -143,23 +143,47 @@ pub struct Connections {
 
 /// The connections at a unix socket.
 pub fn connections(socket: &Path) -> Connections {
-    count(&String::from_utf8_lossy(&fs::read("/proc/net/unix").unwrap_or_default()), socket)
+    count(&read_unix(), socket)
 }
+
+/// Which of these processes, which are this user's, hold a connection that they have taken at a unix socket.
+pub fn holders(socket: &Path, pids: &[i32]) -> Vec<i32> {
+    let table = read_unix();
+    let taken: Vec<String> =
+        rows(&table, socket).filter(|row| row[5] == TAKEN).map(|row| format!("socket:[{}]", row[6])).collect();
+    let holds = |pid: &i32| {
+        let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let mut targets = descriptors.filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
+        targets.any(|target| taken.iter().any(|socket| target == Path::new(socket)))
+    };
+    pids.iter().copied().filter(holds).collect()
+}
+
+/// The state of a connection that somebody has taken.
+const TAKEN: &str = "03";
 
 fn count(table: &str, socket: &Path) -> Connections {
     let mut seen = Connections::default();
-    for line in table.lines() {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let here = fields.get(7).is_some_and(|path| Path::new(path) == socket);
+    for row in rows(table, socket) {
         // The kernel's states: unconnected, connecting until it is accepted, connected.
-        match fields.get(5).filter(|_| here) {
-            Some(&"01") => seen.listeners += 1,
-            Some(&"02") => seen.waiting += 1,
-            Some(&"03") => seen.taken += 1,
+        match row[5] {
+            "01" => seen.listeners += 1,
+            "02" => seen.waiting += 1,
+            TAKEN => seen.taken += 1,
             _ => {}
         }
     }
     seen
+}
+
+fn read_unix() -> String {
+    String::from_utf8_lossy(&fs::read("/proc/net/unix").unwrap_or_default()).into_owned()
+}
+
+/// The rows of `/proc/net/unix` that are of a path: address, references, protocol, flags, type, state, inode, path.
+fn rows<'t>(table: &'t str, socket: &Path) -> impl Iterator<Item = Vec<&'t str>> {
+    let fields = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    fields.filter(move |fields| fields.get(7).is_some_and(|path| Path::new(path) == socket))
 }
 
 /// Parent, group and start time; the name before them is in parentheses and may contain anything, parentheses included.

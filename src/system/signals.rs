@@ -5,7 +5,8 @@ use std::fs;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use signal_hook::{flag, low_level};
 
 /// The signals that an operator, a service manager or a closed terminal sends.
@@ -78,6 +79,16 @@ pub fn shielded<T>(work: impl FnOnce() -> T) -> T {
 /// Ends this process as the signal would have. A shell stops a script whose command it sees end like that.
 pub fn end_by(signal: Signal) {
     low_level::emulate_default_handler(signal as i32).ok();
+}
+
+/// Wakes each thread of another process that waits for something to happen. None of them takes it for an event: who waits
+/// for the rest of something, with `poll`, goes on waiting. Source: signal(7), "Interruption of system calls and library
+/// functions by stop signals".
+pub fn nudge(pid: i32) {
+    for signal in [Signal::SIGSTOP, Signal::SIGCONT] {
+        // Gone, or another user's.
+        kill(Pid::from_raw(pid), signal).ok();
+    }
 }
 
 /// Whether a process with this `/proc/PID/status` ignores a signal.

@@ -41,14 +41,18 @@ pub fn nginx_workers(site: &Site) -> BTreeSet<i32> {
     workers.filter(|process| !process.title.contains("shutting down")).map(|process| process.pid).collect()
 }
 
+/// What a uWSGI says of itself at its stats socket; `None` where there is none.
+pub fn stats_at(socket: &Path) -> Option<Value> {
+    let mut text = String::new();
+    UnixStream::connect(socket).ok()?.read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
 /// What the zerg of a build says of itself; `None` where there is none.
 pub fn stats(site: &Site, build: &str) -> Option<Value> {
-    let mut text = String::new();
     let run = site.build(build).join("run");
     let second = fs::read_link(run.join("web.sock")).is_ok_and(|target| target == Path::new("web-2.sock"));
-    let mut stream = UnixStream::connect(run.join(if second { "zerg-2.stats" } else { "zerg.stats" })).ok()?;
-    stream.read_to_string(&mut text).ok()?;
-    serde_json::from_str(&text).ok()
+    stats_at(&run.join(if second { "zerg-2.stats" } else { "zerg.stats" }))
 }
 
 /// The workers of a build that uWSGI has started.

@@ -11,6 +11,7 @@ mod site;
 mod access;
 mod activate;
 mod caching;
+mod canary;
 mod clock;
 mod concurrency;
 mod config;
