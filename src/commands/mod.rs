@@ -13,6 +13,7 @@ mod history;
 mod init;
 mod list;
 mod maintenance;
+mod mark;
 mod port;
 mod prune;
 mod restart;
@@ -124,6 +125,8 @@ verbs! {
     Stop(stop) = "stop";
     /// Activate and warm a build, then point _stage at it
     Stage(stage) = "stage";
+    /// Mark a build as bad, so that it gets no name, or as good again
+    Mark(mark) = "mark";
     /// Send requests straight to a build until every worker has answered
     Warmup(warmup) = "warmup";
     /// Run the commands of [gates] in a build, as a deploy does

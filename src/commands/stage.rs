@@ -44,7 +44,9 @@ pub struct Staged {
 /// Activates and warms a build, unless it is, and stages it. The caller holds the build's lock.
 pub fn stage(site: &Site, name: BuildName) -> Result<Staged> {
     site.noting(Action::Stage, name, |deed| {
-        rules::stage(name, site.observe(name)?.state(), &site.names()?)?;
+        let build = site.observe(name)?;
+        rules::stage(name, build.state(), &site.names()?)?;
+        rules::good(name, build.bad())?;
         let activated = activate::activate(site, name)?;
         // Warm only tells that the workers have answered, be it with errors: a build is staged on good answers of its own.
         let warmed = site.names()?.stage != Some(name) || site.observe(name)?.state() < State::Warm;

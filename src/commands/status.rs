@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::Cli;
 use crate::error::Result;
 use crate::model::layout::Role;
-use crate::model::manifest::Manifest;
+use crate::model::manifest::{Bad, Manifest};
 use crate::model::name::BuildName;
 use crate::model::observed::{Build, Names, State, Worker};
 use crate::report::Done;
@@ -35,6 +35,8 @@ struct Row {
     created: Option<u64>,
     /// Bytes on the disk, static files included, when the create ended.
     size: Option<u64>,
+    /// Why it must not get a name.
+    bad: Option<Bad>,
 }
 
 pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
@@ -64,6 +66,7 @@ fn row(site: &Site, names: &Names, build: &Build) -> Row {
         memory: started().fold(0, |sum, worker| sum.saturating_add(procfs::memory(worker.pid))),
         created: manifest.map(|manifest| manifest.created),
         size: manifest.and_then(Manifest::size),
+        bad: build.bad().cloned(),
     }
 }
 
@@ -77,7 +80,7 @@ fn table(rows: &[Row], now: u64) -> String {
         let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".into());
         writeln!(
             text,
-            "{:<6} {:<6} {:<10} {:>5} {:>7} {:>8} {:>8} {:>5} {:>8}  {}",
+            "{:<6} {:<6} {:<10} {:>5} {:>7} {:>8} {:>8} {:>5} {:>8}  {}{}",
             row.build,
             row.role.unwrap_or("-"),
             row.state,
@@ -88,10 +91,16 @@ fn table(rows: &[Row], now: u64) -> String {
             or_dash(row.created.map(|created| age(now, created))),
             or_dash(row.size.map(bytes)),
             row.tag.as_deref().unwrap_or("-"),
+            bad(row.bad.as_ref()),
         )
         .unwrap_or_default();
     }
     text
+}
+
+/// What stands behind the row of a bad build.
+pub fn bad(bad: Option<&Bad>) -> String {
+    bad.map_or_else(String::new, |bad| format!("  bad: {}", bad.reason))
 }
 
 /// The name of a role.
@@ -148,11 +157,12 @@ mod tests {
             memory: 61_000_000,
             created: Some(100),
             size: None,
+            bad: Some(Bad { at: 200, reason: "500 at /cart".into() }),
         };
         assert_eq!(
             table(&[row], 220),
             "BUILD  ROLE   STATE       PORT WORKERS REQUESTS   MEMORY   AGE     SIZE  TAG\n\
-             b      stage  warm        2010       2       17  61.0 MB    2m        -  v1.2\n"
+             b      stage  warm        2010       2       17  61.0 MB    2m        -  v1.2  bad: 500 at /cart\n"
         );
     }
 }

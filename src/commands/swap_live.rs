@@ -39,7 +39,11 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
 pub fn swap(site: &Site, name: BuildName) -> Result<(Names, Moved)> {
     site.noting(Action::Swap, name, |deed| {
         let before = deed.lock_names()?;
-        let after = rules::swap(name, site.observe(name)?.state(), &before)?;
+        let build = site.observe(name)?;
+        let after = rules::swap(name, build.state(), &before)?;
+        if after != before {
+            rules::good(name, build.bad())?;
+        }
         let moved = names::move_to(site, before, after)?;
         deed.changed(moved.links || moved.reloaded);
         Ok((after, moved))

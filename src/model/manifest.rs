@@ -56,6 +56,15 @@ pub struct Package {
     pub version: String,
 }
 
+/// Why a build is not to be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bad {
+    /// Since when, in seconds since 1970.
+    pub at: u64,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
 /// The manifest of a build.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -103,6 +112,9 @@ pub struct Manifest {
     pub shared: Option<u64>,
     /// The build that an archive shares unchanged files with.
     pub basis: Option<BuildName>,
+    /// Set where the build must not get a name.
+    #[serde(default)]
+    pub bad: Option<Bad>,
     /// A digest of `builds.toml` when the create began: finished steps are not to be trusted after a change of it.
     #[serde(default)]
     pub inputs: u64,
@@ -132,6 +144,7 @@ impl Manifest {
             written: None,
             shared: None,
             basis: None,
+            bad: None,
             inputs: 0,
             steps: Vec::new(),
         }
@@ -167,7 +180,7 @@ mod tests {
 
     const GOOD: &str = r#"{"name": "a", "state": "complete", "tag": "v1", "created": 5, "finished": 7, "source": {"path":
         "/src", "commit": "0f1e", "ref": null}, "python": "3.11.2", "module": "shop.wsgi:application", "bytes": 9,
-        "static_bytes": 9, "seconds": 1.5, "written": 8, "shared": 10, "basis": "b", "inputs": 17, "steps": [{"name": "source", "began": 0.25, "seconds": 0.5}]}"#;
+        "static_bytes": 9, "seconds": 1.5, "written": 8, "shared": 10, "basis": "b", "bad": {"at": 8, "reason": "500"}, "inputs": 17, "steps": [{"name": "source", "began": 0.25, "seconds": 0.5}]}"#;
 
     proptest! {
         #[test]

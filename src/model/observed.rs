@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::layout::Role;
-use super::manifest::{Manifest, Progress};
+use super::manifest::{Bad, Manifest, Progress};
 use super::name::BuildName;
 
 /// The two names and what they resolve to; both are `None` before the first `init`.
@@ -137,6 +137,11 @@ impl fmt::Display for State {
 }
 
 impl Build {
+    /// Why it must not get a name, if it must not.
+    pub fn bad(&self) -> Option<&Bad> {
+        self.manifest.as_ref()?.bad.as_ref()
+    }
+
     /// The state that the facts amount to.
     pub fn state(&self) -> State {
         match self.manifest.as_ref().map(|manifest| manifest.state) {

@@ -4,11 +4,12 @@ use std::fmt;
 
 use super::canary::Canary;
 use super::layout::Role;
+use super::manifest::Bad;
 use super::name::BuildName;
 use super::observed::{Names, State};
 
 /// A command that a rule forbids, with what the rule looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// There is no such build.
     Missing(BuildName),
@@ -44,6 +45,13 @@ pub enum Refusal {
     NotActive(BuildName),
     /// Not every worker has loaded the application.
     NotReady(BuildName, State),
+    /// Somebody, or a deploy, found the build bad.
+    Bad {
+        /// The build.
+        name: BuildName,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A running build listens on another port than the configuration gives it.
     OtherPort {
         /// The build.
@@ -153,6 +161,14 @@ pub fn stage(name: BuildName, state: State, names: &Names) -> Result<(), Refusal
     usable(name, state)
 }
 
+/// Whether a build may get a name, for all that is known of it.
+///
+/// # Errors
+/// It was marked bad.
+pub fn good(name: BuildName, bad: Option<&Bad>) -> Result<(), Refusal> {
+    bad.map_or(Ok(()), |bad| Err(Refusal::Bad { name, reason: bad.reason.clone() }))
+}
+
 /// Whether a build has workers: to answer warm-up requests, or to be replaced.
 ///
 /// # Errors
@@ -228,6 +244,7 @@ impl Refusal {
             Self::Canary { .. } => "its workers answer some of the live build's requests".into(),
             Self::NotActive(_) => "it has no workers".into(),
             Self::NotReady(_, state) => format!("it is {state}; a build must be ready before it may be live"),
+            Self::Bad { reason, .. } => reason.clone(),
             Self::OtherPort { own, wanted, .. } => {
                 format!("it listens on {own}, and site.base_port in builds.toml now gives it {wanted}")
             }
@@ -258,6 +275,9 @@ impl Refusal {
             Self::Canary { .. } => "builds canary --off ends it".into(),
             Self::NotActive(name) => format!("builds activate {name}"),
             Self::NotReady(name, _) => format!("builds stage {name}"),
+            Self::Bad { name, .. } => {
+                format!("builds mark {name} --good if it is not; builds list shows the other builds")
+            }
             Self::OtherPort { name, .. } => {
                 format!(
                     "set site.base_port back; or, where {name} is neither live nor staged, builds stop {name} first"
@@ -293,6 +313,7 @@ impl fmt::Display for Refusal {
             Self::Canary { name, verb, canary } => write!(f, "cannot {verb} {name}: build {canary} is the canary"),
             Self::NotActive(name) => write!(f, "build {name} is not active"),
             Self::NotReady(name, _) => write!(f, "build {name} is not ready"),
+            Self::Bad { name, .. } => write!(f, "build {name} is bad"),
             Self::OtherPort { name, .. } => write!(f, "build {name} listens on another port"),
             Self::Foreign(name) => write!(f, "builds/{name} was not made by builds"),
             Self::BadBasis(name) => write!(f, "build {name} cannot be the basis"),
@@ -431,6 +452,13 @@ mod tests {
         for state in [State::Archived, State::Stopped, State::Down, State::Listening, State::Warm] {
             assert_eq!(create(A, Some(state)), Err(Refusal::Exists(A)), "{state}");
         }
+    }
+
+    #[test]
+    fn a_bad_build_gets_no_name() {
+        let bad = Bad { at: 1, reason: "500 at /cart".into() };
+        assert_eq!(good(A, None), Ok(()));
+        assert_eq!(good(A, Some(&bad)), Err(Refusal::Bad { name: A, reason: bad.reason.clone() }));
     }
 
     #[test]

@@ -153,6 +153,11 @@ impl Deed<'_> {
         self.changed = changed;
     }
 
+    /// Says what it is done for.
+    pub fn reason(&mut self, reason: &str) {
+        self.reason = Some(reason.to_owned());
+    }
+
     /// The change as it is now.
     fn told(&self, error: Option<&Error>) -> Change {
         let manifest = self.build.and_then(|build| self.site.manifest(build).ok().flatten());

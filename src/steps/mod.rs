@@ -136,7 +136,9 @@ impl<'a> Making<'a> {
             Some(old) => {
                 let same = old.inputs == manifest.inputs && wish.tag.as_ref().is_none_or(|tag| *tag == old.tag);
                 before = if same { old.steps } else { Vec::new() };
-                manifest = Manifest { source: manifest.source, inputs: manifest.inputs, steps: Vec::new(), ..old };
+                // What was wrong with it may be why it is made again.
+                manifest =
+                    Manifest { source: manifest.source, inputs: manifest.inputs, steps: Vec::new(), bad: None, ..old };
             }
             None => {}
         }

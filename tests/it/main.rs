@@ -34,6 +34,7 @@ mod loading;
 mod locks;
 mod lossless;
 mod maintenance;
+mod mark;
 mod mode;
 mod names;
 mod output;

@@ -25,6 +25,7 @@ pub const FIELDS: &[(&[&str], &str)] = &[
     (&["deactivate", "b"], "build changed command"),
     (&["stop", "b"], "build changed command"),
     (&["archive", "b"], "basis build bytes changed command files"),
+    (&["mark", "b", "--bad", "slow"], "bad build changed command"),
     (&["history"], "changes command damaged"),
     (&["port", "a"], "build command port"),
     (&["run", "a", "--", "echo", "hello"], "build command status"),
@@ -62,7 +63,7 @@ fn json_is_one_document_of_documented_fields() {
     let status = document(&site, 0, &["status"]);
     assert_eq!((&status["live"], &status["stage"]), (&"c".into(), &"a".into()));
     let row: Vec<&str> = status["builds"][0].as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(row.join(" "), "build created memory port requests role size state tag workers");
+    assert_eq!(row.join(" "), "bad build created memory port requests role size state tag workers");
     // Two interpreters.
     assert!(site.status("c")["memory"].as_u64().is_some_and(|bytes| bytes > 2_000_000), "{status}");
 }

@@ -1,0 +1,142 @@
+use clap::Args;
+use serde_json::json;
+
+use super::{Cli, activate, warmup};
+use crate::error::Result;
+use crate::model::change::Action;
+use crate::model::manifest::{Manifest, Progress};
+use crate::model::name::{BuildName, BuildRef};
+use crate::model::observed::{Names, State};
+use crate::model::rollback::{Lives, Skipped};
+use crate::model::rules::{self, Refusal};
+use crate::report::Done;
+use crate::serve::names::{self, Moved};
+use crate::site::{Deed, Site};
+
+/// Where to.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: builds rollback")]
+pub struct Arguments {
+    /// A build that was live before [default: the one that was live before this one]
+    name: Option<String>,
+}
+
+pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
+    let site = cli.site()?;
+    let wanted = match arguments.name.as_deref().map(super::reference).transpose()? {
+        // The staged build may be damaged, and no reason to stop.
+        Some(BuildRef::Live) => site.links().live,
+        Some(BuildRef::Stage) => site.links().stage,
+        Some(BuildRef::Name(name)) => Some(name),
+        None => None,
+    };
+    let (to, rolled) = rollback(&site, wanted)?;
+    let skipped: Vec<_> = rolled.skipped.iter().map(|(name, why)| json!({"build": name, "reason": why})).collect();
+    let text = match (rolled.moved.links, rolled.names.stage) {
+        (true, Some(stage)) => format!("build {to} is live again; {stage} is staged"),
+        (true, None) => format!("build {to} is live again"),
+        (false, _) => format!("build {to} was live already"),
+    };
+    Ok(Done::changed(rolled.moved.links, text)
+        .with("live", rolled.names.live)
+        .with("stage", rolled.names.stage)
+        .with("nginx_reloaded", rolled.moved.reloaded)
+        .with("skipped", skipped))
+}
+
+/// What a rollback did.
+pub struct Rolled {
+    /// The names then.
+    pub names: Names,
+    /// What moving them took.
+    pub moved: Moved,
+    /// The builds that it passed over.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Makes the build live again that was live before the one that is, or `wanted`, which was live some time. Nothing but the
+/// exchange of the names where it is ready; otherwise it is activated and warmed first. The caller holds no lock.
+///
+/// # Errors
+/// There is no such build, or it does not load; the names are as they were.
+pub fn rollback(site: &Site, wanted: Option<BuildName>) -> Result<(BuildName, Rolled)> {
+    loop {
+        let chosen = choose(site, wanted, site.links()).or_else(|error| site.noting(Action::Rollback, wanted, |_| Err(error)));
+        let (name, skipped) = chosen?;
+        let _lock = site.lock_build(name)?;
+        let rolled = site.noting(Action::Rollback, name, |deed| go_back(site, deed, (wanted, name)))?;
+        // Otherwise somebody moved the names meanwhile, and it is another build's turn.
+        if let Some((names, moved)) = rolled {
+            for (build, why) in &skipped {
+                tracing::info!("rollback passed over {build}: {why}");
+            }
+            return Ok((name, Rolled { names, moved, skipped }));
+        }
+    }
+}
+
+/// The build to go back to, and those that are passed over.
+fn choose(site: &Site, wanted: Option<BuildName>, names: Names) -> Result<(BuildName, Vec<Skipped>)> {
+    let lives = Lives::of(site.history()?.changes().filter_map(Result::ok));
+    let manifest = |name| site.manifest(name).ok().flatten();
+    let Some(name) = wanted else {
+        return match lives.target(names.live, manifest) {
+            (Some(name), skipped) => Ok((name, skipped)),
+            (None, skipped) => Err(Refusal::NoEarlier { skipped }.into()),
+        };
+    };
+    let name = site.resolve(BuildRef::Name(name))?;
+    if names.live != Some(name) {
+        let manifest = manifest(name).ok_or(Refusal::Incomplete(name))?;
+        rules::good(name, manifest.bad.as_ref())?;
+        if !lives.knows(&manifest) {
+            return Err(Refusal::NeverLive(name).into());
+        }
+    }
+    Ok((name, Vec::new()))
+}
+
+/// Moves the names to a build; `None` where it is another one's turn by now.
+fn go_back(
+    site: &Site,
+    deed: &mut Deed,
+    (wanted, name): (Option<BuildName>, BuildName),
+) -> Result<Option<(Names, Moved)>> {
+    if site.links().live != Some(name) && site.observe(name)?.state() < State::Ready {
+        activate::activate(site, name)?;
+        warmup::warm(site, name, site.config.warmup.concurrency)?;
+    }
+    let before = deed.lock_links()?;
+    if choose(site, wanted, before).map(|(turn, _)| turn).ok() != Some(name) {
+        deed.changed(false);
+        return Ok(None);
+    }
+    let mut after = rules::swap(name, site.observe(name)?.state(), &before)?;
+    if after != before {
+        after.stage = after.stage.map(|old| stage(site, old, &before, name));
+    }
+    let moved = names::move_to(site, before, after)?;
+    deed.changed(moved.links || moved.reloaded);
+    Ok(Some((after, moved)))
+}
+
+/// The build to stage: the one that was live, unless it is damaged and there is another.
+fn stage(site: &Site, old: BuildName, before: &Names, name: BuildName) -> BuildName {
+    let whole = |build: &BuildName| {
+        let manifest = site.manifest(*build).ok().flatten();
+        *build != name && manifest.is_some_and(|manifest: Manifest| manifest.state == Progress::Complete)
+    };
+    let others = || before.stage.into_iter().chain(site.builds().unwrap_or_default());
+    match [old].into_iter().chain(others()).find(whole) {
+        Some(stage) => {
+            if stage != old {
+                tracing::warn!("build {old}, which was live, is damaged; {stage} is staged in its place");
+            }
+            stage
+        }
+        None => {
+            tracing::warn!("build {old}, which is staged now, is damaged, and there is no other; builds create makes one");
+            old
+        }
+    }
+}
