@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use nix::sys::signal::Signal;
 
 use crate::model::config::ConfigError;
+use crate::model::migrations::Stop;
 use crate::model::name::{BadName, BuildName, BuildRef};
 use crate::model::rules::Refusal;
 use crate::model::tag::BadTag;
@@ -47,6 +48,8 @@ pub enum Error {
     },
     /// A rule forbids it.
     Refused(Refusal),
+    /// Database migrations forbid it.
+    Migrations(Box<Stop>),
     /// `_live` or `_stage` is not what it must be.
     BadLink {
         /// The link.
@@ -169,7 +172,7 @@ impl Error {
             Self::Name(_) | Self::Tag(_) | Self::NotAPort(_) | Self::NoConfig(_) | Self::Config(_) => 2,
             Self::NoSuchConfig(_) | Self::NotText(_) | Self::Absent { .. } => 2,
             Self::Refused(refusal) if refusal.is_usage() => 2,
-            Self::Refused(_) | Self::BadLink { .. } => 3,
+            Self::Refused(_) | Self::Migrations(_) | Self::BadLink { .. } => 3,
             Self::Locked(_) => 4,
             Self::Unhealthy { .. } => 5,
             Self::RolledBack(_) => 6,
@@ -192,6 +195,7 @@ impl Error {
             Self::Config(error) => error.what(),
             Self::Absent { place, path } => format!("{place} = {:?}", path.display()),
             Self::Refused(refusal) => refusal.to_string(),
+            Self::Migrations(stop) => stop.what(),
             Self::BadLink { link, .. } => format!("{} is not as it must be", link.display()),
             Self::Locked(held) => format!("{} is in use", held.what),
             Self::Io { doing, path, .. } => format!("cannot {doing} {}", path.display()),
@@ -225,6 +229,7 @@ impl Error {
             Self::Config(error) => error.cause(),
             Self::Absent { .. } => "there is no such file or directory".into(),
             Self::Refused(refusal) => refusal.cause(),
+            Self::Migrations(stop) => stop.cause(),
             Self::BadLink { fault, .. } => fault.cause(),
             Self::Locked(held) => held.cause(),
             Self::Io { source, .. } => source.to_string(),
@@ -256,6 +261,7 @@ impl Error {
             Self::Config(error) => error.next(),
             Self::Absent { .. } => "write the path of one that exists, or make it".into(),
             Self::Refused(refusal) => refusal.next(),
+            Self::Migrations(stop) => stop.next(),
             Self::BadLink { link, fault } => fault.next(link),
             Self::Locked(_) => "try again when it has ended; --wait SECONDS waits longer".into(),
             Self::Io { path, source, .. } => advice(path, source),

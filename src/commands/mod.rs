@@ -14,6 +14,8 @@ mod init;
 mod list;
 mod maintenance;
 mod mark;
+mod migrate;
+mod migrations;
 mod port;
 mod prune;
 mod restart;
@@ -131,6 +133,10 @@ verbs! {
     Warmup(warmup) = "warmup";
     /// Run the commands of [gates] in a build, as a deploy does
     Gates(gates) = "gates";
+    /// What a build's databases lack, and whether the code in use would go on
+    Migrations(migrations) = "migrations";
+    /// Apply the database migrations of a build
+    Migrate(migrate) = "migrate";
     /// Make a build live and the old live build stage
     SwapLive(swap_live) = "swap-live";
     /// Make a build and make it live, step by step

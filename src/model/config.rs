@@ -10,6 +10,7 @@ mod gates;
 mod keep;
 mod kind;
 mod kinds;
+mod migrate;
 mod nginx;
 mod paths;
 mod rule;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 pub use error::ConfigError;
 pub use gates::Gates;
 pub use keep::Keep;
+pub use migrate::Migrate;
 pub use nginx::{Nginx, Upstream};
 pub use site::Site;
 pub use uwsgi::Uwsgi;
@@ -60,6 +62,8 @@ pub struct Config {
     pub gates: Gates,
     /// `[keep]`: what stays of earlier builds.
     pub keep: Keep,
+    /// `[migrate]`: what a deploy does about database migrations.
+    pub migrate: Migrate,
     /// `[env]`: further environment variables for every command that runs in a build and for its
     /// workers. Any name of letters, digits and `_` but those that builds sets itself. The values
     /// may be secrets.
@@ -177,6 +181,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
         warmup: document.section("warmup", Warmup::read),
         gates: document.section("gates", Gates::read),
         keep: document.section("keep", Keep::read),
+        migrate: document.section("migrate", Migrate::read),
         env: document.section("env", env::read),
         lines: BTreeMap::new(),
     };
@@ -212,6 +217,7 @@ impl fmt::Debug for Config {
             .field("warmup", &self.warmup)
             .field("gates", &self.gates)
             .field("keep", &self.keep)
+            .field("migrate", &self.migrate)
             .field("env", &self.env.keys())
             .finish()
     }

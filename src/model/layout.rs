@@ -168,6 +168,11 @@ impl Layout {
         self.logs().join(format!("{name}.gate-{gate}.log"))
     }
 
+    /// The output of all that migrates the site's databases.
+    pub fn migrate_log(&self) -> PathBuf {
+        self.logs().join("migrate.log")
+    }
+
     /// The output of the commands that fetch packages.
     pub fn wheels_log(&self) -> PathBuf {
         self.logs().join("wheels.log")

@@ -11,6 +11,7 @@ pub mod environment;
 pub mod history;
 pub mod layout;
 pub mod manifest;
+pub mod migrations;
 pub mod name;
 pub mod nginx_conf;
 pub mod npm;

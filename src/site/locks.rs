@@ -65,6 +65,18 @@ impl Site {
         self.lock("removed.lock", "the static files of removed builds")
     }
 
+    /// The lock of the site's databases while they are migrated. Taken after [`Self::lock_build`] where both are needed.
+    /// What a killed command has left migrating is ended, which its database takes back.
+    ///
+    /// # Errors
+    /// Another command holds it for too long.
+    pub fn lock_migrations(&self) -> Result<Lock> {
+        let what = "the site's migrations";
+        let lock = self.lock("migrate.lock", what)?;
+        lock::end_orphans(&self.layout.migrate_log(), what)?;
+        Ok(lock)
+    }
+
     /// The lock of what changes one build. Taken before [`Self::lock_names`] where both are needed, and in the order of
     /// the names where two builds are. Like the others, it ends what killed commands have left running, and removes what
     /// they have left half written, in what it guards.
@@ -123,6 +135,11 @@ impl Site {
         let taken = lock::take(&self.layout.run().join(file), what, *patience);
         *patience = patience.saturating_sub(began.elapsed());
         taken
+    }
+
+    /// How long this command may still wait for locks.
+    pub fn patience(&self) -> Duration {
+        *self.patience.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

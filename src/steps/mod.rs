@@ -6,6 +6,7 @@ pub mod conf;
 mod course;
 mod graph;
 mod links;
+pub mod migrations;
 pub mod node;
 mod overlay;
 mod places;

@@ -35,6 +35,7 @@ mod locks;
 mod lossless;
 mod maintenance;
 mod mark;
+mod migrations;
 mod mode;
 mod names;
 mod output;

@@ -20,6 +20,8 @@ pub const FIELDS: &[(&[&str], &str)] = &[
     (&["warmup", "c"], "build changed command max_ms p50_ms p95_ms requests seconds workers"),
     (&["stage", "c"], "build changed command live nginx_reloaded stage"),
     (&["gates", "c"], "build command passed"),
+    (&["migrations", "c"], "build command leaves migrations"),
+    (&["migrate", "c"], "build changed command migrations"),
     (&["swap-live"], "changed command live nginx_reloaded stage"),
     (&["restart", "live"], "build changed command workers"),
     (&["deactivate", "b"], "build changed command"),
@@ -56,7 +58,7 @@ fn json_is_one_document_of_documented_fields() {
         let keys: Vec<&str> = document.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(keys.join(" "), *fields, "{args:?}");
         if fields.contains("changed") {
-            let changes = !["wheels", "prune"].contains(&args[0]);
+            let changes = !["wheels", "prune", "migrate"].contains(&args[0]);
             assert_eq!(document["changed"], changes, "{args:?}");
         }
     }

@@ -111,6 +111,8 @@ fn good_values_are_taken() {
         }),
         (r#"gates.before_live = [["a"]]"#, |c| words(&c.gates.before_live[0]) == ["a"]),
         ("gates.timeout = 1", |c| c.gates.timeout.as_secs() == 1),
+        ("migrate.run = true", |c| c.migrate.run),
+        (r#"migrate.databases = ["default", "log"]"#, |c| c.migrate.databases == ["default", "log"]),
         (r#"env.A_b1 = """#, |c| c.env["A_b1"].is_empty()),
         ("env._ = '''a\nb'''", |c| c.env["_"] == "a\nb"),
         ("[env]\nA = \"1\"\nB = \"2\"", |c| c.env.len() == 2),

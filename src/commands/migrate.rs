@@ -1,0 +1,96 @@
+use clap::Args;
+
+use super::Cli;
+use crate::error::{Error, Result};
+use crate::model::manifest::Manifest;
+use crate::model::migrations::{self, Answer, Class, Migration};
+use crate::model::name::BuildName;
+use crate::model::rules::{self, Refusal};
+use crate::report::Done;
+use crate::site::Site;
+use crate::steps;
+
+/// Which build, and how far.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: builds migrate c")]
+pub struct Arguments {
+    /// A build's name, live or stage
+    name: String,
+    /// Also what code that is in use may not survive
+    #[arg(long)]
+    allow_destructive: bool,
+}
+
+pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
+    let site = cli.site()?;
+    let (name, _lock) = site.claim(super::reference(&arguments.name)?)?;
+    let applied = apply(&site, name, arguments.allow_destructive)?;
+    let text = match applied.len() {
+        0 => format!("build {name} brings no migration that is not applied"),
+        _ => format!("build {name} has migrated the database: {}", counted(&applied)),
+    };
+    Ok(Done::changed(!applied.is_empty(), text).with("build", name).with("migrations", applied))
+}
+
+/// What the databases lack for a build.
+///
+/// # Errors
+/// The build is not whole, or as [`steps::migrations::look`].
+pub fn check(site: &Site, name: BuildName) -> Result<Answer> {
+    steps::migrations::look(site, &whole(site, name)?)
+}
+
+/// Applies what the databases lack for a build, under the lock of the site's migrations, and returns it. The caller holds
+/// the build's lock.
+///
+/// # Errors
+/// Something is destructive while older code is in use and `allow_destructive` does not say that it may: nothing is applied
+/// then. Or a database cannot be reached, or a migration fails: what was applied before it stays.
+pub fn apply(site: &Site, name: BuildName, allow_destructive: bool) -> Result<Vec<Migration>> {
+    let made = whole(site, name)?;
+    let _lock = site.lock_migrations()?;
+    let users = migrations::users(name, &site.names()?, &site.observe_all()?);
+    let answer = steps::migrations::apply(site, &made, allow_destructive || users.is_empty())?;
+    let is_applied = |one: &Migration| answer.applied.contains(&(one.database.clone(), one.migration.clone()));
+    let applied: Vec<Migration> = answer.unapplied.iter().filter(|one| is_applied(one)).cloned().collect();
+    for migration in &applied {
+        tracing::info!("migrate  {} {} ({})", migration.database, migration.migration, migration.class());
+    }
+    steps::migrations::failed(site, name, &answer)?;
+    migrations::may_apply(name, &answer.unapplied, users, allow_destructive)
+        .map_err(|stop| Error::Migrations(Box::new(stop)))?;
+    Ok(applied)
+}
+
+/// What a deploy does about migrations before the swap: with `migrate.run` it applies them as [`apply`], otherwise there must
+/// be none. The caller holds the build's lock.
+///
+/// # Errors
+/// As [`apply`]; or some are not applied.
+#[allow(dead_code, reason = "deploy asks it")]
+pub fn before_swap(site: &Site, name: BuildName, allow_destructive: bool) -> Result<Vec<Migration>> {
+    if site.config.migrate.run {
+        return apply(site, name, allow_destructive);
+    }
+    let answer = check(site, name)?;
+    migrations::may_go_on(name, &answer.unapplied).map_err(|stop| Error::Migrations(Box::new(stop)))?;
+    Ok(Vec::new())
+}
+
+/// How many there are, as in "2 migrations, 1 of them destructive".
+pub fn counted(migrations: &[Migration]) -> String {
+    let destructive = migrations.iter().filter(|one| one.class() == Class::Destructive).count();
+    match (migrations.len(), destructive) {
+        (1, 0) => "1 migration".into(),
+        (1, _) => "1 destructive migration".into(),
+        (all, 0) => format!("{all} migrations"),
+        (all, some) => format!("{all} migrations, {some} of them destructive"),
+    }
+}
+
+/// The manifest of a build that is whole.
+fn whole(site: &Site, name: BuildName) -> Result<Manifest> {
+    let build = site.observe(name)?;
+    rules::usable(name, build.state())?;
+    Ok(build.manifest.ok_or(Refusal::Incomplete(name))?)
+}

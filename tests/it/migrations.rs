@@ -1,0 +1,210 @@
+//! Database migrations: what a build brings, what older code survives, and how it is applied.
+
+use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::helpers::shell;
+use crate::look::processes_of;
+use crate::site::{Site, fixtures, wait_for};
+
+/// Lays a set of migrations, and the models that belong to it, over a site's source.
+pub fn lay(site: &Site, set: &str) {
+    let set = fixtures().join("migrations").join(set).join(".");
+    shell(Command::new("cp").arg("-a").arg(set).arg(&site.dir));
+}
+
+/// A first build migrates, and there are no static files.
+fn settings(extra: &str) -> String {
+    let migrate = "commands = [[\"python\", \"manage.py\", \"migrate\", \"--noinput\"]]";
+    format!("\n[assets]\ncommands = []\n[init]\n{migrate}\n{extra}")
+}
+
+/// A site with a database like its first build, which is live.
+fn ready(extra: &str) -> Site {
+    Site::ready("migrations/base", &settings(extra))
+}
+
+/// Writes a second migration with these operations.
+fn second(site: &Site, operations: &str) {
+    let head =
+        "import os, time\nfrom django.db import migrations, models\n\n\nclass Migration(migrations.Migration):\n";
+    let text = format!("{head}    dependencies = [(\"shop\", \"0001_initial\")]\n    operations = [{operations}]\n");
+    site.write("shop/migrations/0002_second.py", &text);
+}
+
+/// The operations of a document, each with its migration.
+fn operations(document: &Value) -> Vec<(&str, &Value)> {
+    let migrations = document["migrations"].as_array().unwrap_or_else(|| panic!("{document}")).iter();
+    migrations
+        .flat_map(|one| {
+            let name = one["migration"].as_str().unwrap();
+            one["operations"].as_array().unwrap().iter().map(move |operation| (name, operation))
+        })
+        .collect()
+}
+
+#[test]
+fn every_operation_is_told_to_be_additive_or_destructive() {
+    let site = Site::up("migrations/base", &settings(""));
+    lay(&site, "many");
+    site.ok(&["create", "a"]);
+    // A database without tables has nothing that could be lost.
+    let first = site.json(&["migrate", "a"]);
+    assert_eq!((&first["changed"], first["migrations"].as_array().unwrap().len()), (&true.into(), 2), "{first}");
+
+    lay(&site, "judged");
+    site.ok(&["create", "b"]);
+    let said = site.json(&["migrations", "b"]);
+    let told = operations(&said);
+    assert_eq!((told.len(), &said["leaves"]), (81, &serde_json::json!(["shop.0004_destructive"])), "{said}");
+    for (migration, operation) in told {
+        let expected = migration.strip_prefix("shop.000").unwrap().split_once('_').unwrap().1;
+        assert_eq!(operation["class"], expected, "{operation}");
+        assert_eq!(operation["why"].is_null(), expected == "additive", "{operation}");
+    }
+}
+
+#[test]
+fn additive_migrations_are_applied_and_destructive_ones_wait_for_a_word() {
+    let site = ready("");
+    let buys = |build: &str| crate::site::get(site.port(build), "/buy");
+    assert_eq!(buys("a").0, 200, "{}", buys("a").1);
+    assert_eq!(site.ok(&["migrations"]), "build b brings no migration that is not applied\n");
+
+    lay(&site, "additive");
+    site.ok(&["create", "c"]);
+    let said = site.ok(&["migrations", "c"]);
+    let expected = "default shop.0002_note additive\n  Add field note to basket\n  Create model Item\n  \
+        Add field count to item\n  Remove field count from item\n  Raw Python operation\nbuild c brings 1 migration\n";
+    assert_eq!(said, expected);
+    let said = site.run(&["migrate", "c"]);
+    assert_eq!((said.code, said.out.as_str()), (0, "build c has migrated the database: 1 migration\n"), "{said:?}");
+    assert!(said.err.contains("migrate  default shop.0002_note (additive)"), "{said:?}");
+    assert_eq!(site.json(&["migrate", "c"])["changed"], false);
+    assert_eq!(buys("a").0, 200, "code of before goes on: {}", buys("a").1);
+
+    lay(&site, "destructive");
+    site.ok(&["create", "d"]);
+    let said = site.fails(3, &["migrate", "d"]);
+    assert!(
+        said.contains(
+            "error: build d brings destructive migrations\n  why: nothing is applied, as older code is in use: a, b"
+        ),
+        "{said}"
+    );
+    assert!(said.contains("default shop.0003_no_colour destructive\n         Remove field colour from basket: older code still asks for it"), "{said}");
+    assert!(said.contains("builds migrate d --allow-destructive"), "{said}");
+    assert_eq!(buys("a").0, 200, "nothing was applied: {}", buys("a").1);
+
+    let said = site.json(&["migrate", "d", "--allow-destructive"]);
+    assert_eq!((&said["changed"], &said["migrations"][0]["migration"]), (&true.into(), &"shop.0003_no_colour".into()));
+    assert_eq!(buys("a").0, 500, "it was destructive indeed");
+    assert!(site.read("deploy/logs/migrate.log").contains("Applying shop.0003_no_colour... OK"));
+}
+
+#[test]
+fn a_failing_migration_leaves_what_came_before_it() {
+    let site = ready("");
+    lay(&site, "additive");
+    let fails = "raise ValueError(\"no milk\")";
+    let third = format!(
+        "from django.db import migrations\n\n\ndef fail(apps, editor):\n    {fails}\n\n\nclass Migration(migrations.Migration):\n    dependencies = [(\"shop\", \"0002_note\")]\n    operations = [migrations.RunPython(fail, hints={{\"builds\": \"additive\"}})]\n"
+    );
+    site.write("shop/migrations/0003_fails.py", &third);
+    site.ok(&["create", "c"]);
+    let said = site.run(&["migrate", "c"]);
+    assert_eq!(said.code, 5, "{said:?}");
+    assert!(said.err.contains("build c is unhealthy: a migration of database \"default\" failed"), "{}", said.err);
+    assert!(said.err.contains("ValueError: no milk") && said.err.contains("logs/migrate.log"), "{}", said.err);
+    assert!(said.err.starts_with("migrate  default shop.0002_note (additive)\n"), "{}", said.err);
+    let left = site.json(&["migrations", "c"]);
+    assert_eq!(
+        (left["migrations"].as_array().unwrap().len(), &left["migrations"][0]["migration"]),
+        (1, &"shop.0003_fails".into())
+    );
+}
+
+#[test]
+fn what_keeps_a_build_from_telling_is_told() {
+    let site = ready("");
+    for (extra, expected) in [
+        ("[env]\nPOSTGRES = \"/nowhere\"\n", "Error loading psycopg"),
+        (
+            "[migrate]\ndatabases = [\"default\", \"log\"]\n",
+            "its settings have no database \"log\", but these: default",
+        ),
+        ("[env]\nDJANGO_SETTINGS_MODULE = \"nowhere\"\n", "its migrations cannot be loaded"),
+    ] {
+        site.configure(&settings(extra));
+        for verb in ["migrations", "migrate"] {
+            let said = site.fails(5, &[verb, "a"]);
+            assert!(said.contains(expected), "{verb}: {said}");
+        }
+    }
+    site.configure(&settings(""));
+    let database = site.root().join("assets/db.sqlite3");
+    fs::rename(&database, database.with_extension("away")).unwrap();
+    fs::create_dir(&database).unwrap();
+    for verb in ["migrations", "migrate"] {
+        let said = site.fails(5, &[verb, "a"]);
+        assert!(
+            said.contains("its database \"default\" does not answer\n  why: unable to open database file"),
+            "{said}"
+        );
+    }
+    fs::remove_dir(&database).unwrap();
+    fs::rename(database.with_extension("away"), &database).unwrap();
+    second(&site, "");
+    fs::copy(site.dir.join("shop/migrations/0002_second.py"), site.dir.join("shop/migrations/0002_other.py")).unwrap();
+    site.ok(&["create", "c"]);
+    let said = site.fails(5, &["migrations", "c"]);
+    assert!(
+        said.contains("two migrations come last: 0002_other, 0002_second in shop. makemigrations --merge"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_site_without_django_has_no_migrations() {
+    let site = Site::ready("plain", "");
+    assert_eq!(site.ok(&["migrations", "a"]), "build a brings no migration that is not applied\n");
+    assert_eq!(site.json(&["migrate", "a"])["changed"], false);
+    site.fails(2, &["migrate", "q"]);
+    // Somebody else's manage.py.
+    site.write("deploy/builds/a/manage.py", "import sys\nsys.exit(3)\n");
+    assert_eq!(site.json(&["migrate", "a"])["changed"], false);
+}
+
+#[test]
+fn an_interrupted_migration_is_taken_back_and_one_that_is_left_is_ended() {
+    let site = ready("");
+    let waits = "migrations.AddField(\"basket\", \"note\", models.TextField(null=True)), \
+        migrations.RunPython(lambda apps, editor: (open(os.environ[\"BUILD_DIR\"] + \"/run/here\", \"w\"), time.sleep(86400)), hints={\"builds\": \"additive\"})";
+    second(&site, waits);
+    site.ok(&["create", "c"]);
+    let here = site.build("c").join("run/here");
+    for signal in [Signal::SIGINT, Signal::SIGKILL] {
+        let heard = site.dir.with_extension("heard");
+        let mut migrate = site.command(&["migrate", "c"]);
+        let mut migrate = migrate.stdout(Stdio::null()).stderr(File::create(&heard).unwrap()).spawn().unwrap();
+        wait_for("the migration", || here.exists());
+        let said = site.fails(4, &["migrate", "a", "--wait", "0"]);
+        assert!(said.contains("the site's migrations is in use") && said.contains("builds migrate c"), "{said}");
+        kill(Pid::from_raw(migrate.id() as i32), signal).unwrap();
+        assert_eq!(migrate.wait().unwrap().signal(), Some(signal as i32));
+        fs::remove_file(&heard).unwrap();
+        fs::remove_file(&here).unwrap();
+        let migrates = || processes_of(&site).iter().any(|process| process.title.contains("\"databases\""));
+        assert_eq!(migrates(), signal == Signal::SIGKILL);
+    }
+    // The next command that migrates ends it first; the database has taken it back.
+    assert_eq!(site.json(&["migrate", "b"])["changed"], false);
+    assert!(processes_of(&site).iter().all(|process| !process.title.contains("\"databases\"")));
+    assert_eq!(site.json(&["migrations", "c"])["migrations"].as_array().unwrap().len(), 1);
+    assert_eq!(crate::site::get(site.port("a"), "/buy").0, 200);
+}
