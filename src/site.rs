@@ -1,6 +1,7 @@
 //! One site: its configuration, its places, and what is there at the moment.
 
 mod canary;
+mod freeze;
 mod history;
 mod locks;
 mod observe;

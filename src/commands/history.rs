@@ -3,7 +3,7 @@ use clap::Args;
 use super::Cli;
 use super::table::table;
 use crate::error::Result;
-use crate::model::change::{By, Change, Outcome};
+use crate::model::change::{Change, Outcome};
 use crate::model::name::{BuildName, BuildRef};
 use crate::model::time::utc;
 use crate::report::Done;
@@ -55,7 +55,7 @@ fn row(change: &Change) -> Vec<String> {
     let result = |text: &str| change.reason.as_ref().map_or_else(|| text.into(), |reason| format!("{text}: {reason}"));
     vec![
         utc(change.at),
-        who(&change.by),
+        change.by.told(),
         word(&change.action),
         name(change.build),
         change.tag.as_ref().map_or_else(|| "-".into(), ToString::to_string),
@@ -68,11 +68,6 @@ fn row(change: &Change) -> Vec<String> {
             outcome => result(&format!("{} ({})", word(&outcome), change.code)),
         },
     ]
-}
-
-/// Who it was: of somebody behind sudo both names.
-fn who(by: &By) -> String {
-    by.sudo.as_ref().map_or_else(|| by.user.clone(), |sudo| format!("{sudo} as {}", by.user))
 }
 
 /// The word that stands for a value in JSON.

@@ -39,6 +39,10 @@ pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
 
     let before = site.names()?;
     let (live, stage) = choose(&site, before)?;
+    let names = Names { live: Some(live), stage: Some(stage) };
+    if before != names {
+        site.check_thawed()?;
+    }
     let mut changed = wrote || fetched;
     for name in [live, stage] {
         changed |= ensure(&site, name)?;
@@ -54,7 +58,10 @@ pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
     let _second = site.claim(BuildRef::Name(live.max(stage)))?;
     let moved = site.noting(Action::Init, live, |deed| {
         let before = deed.lock_names()?;
-        let moved = names::move_to(&site, before, Names { live: Some(live), stage: Some(stage) })?;
+        if before != names {
+            site.check_thawed()?;
+        }
+        let moved = names::move_to(&site, before, names)?;
         deed.changed(moved.links || moved.reloaded);
         Ok(moved)
     })?;

@@ -8,6 +8,7 @@ mod deactivate;
 mod deploy;
 mod doctor;
 mod find_free;
+mod freeze;
 mod gates;
 mod history;
 mod init;
@@ -27,6 +28,7 @@ mod status;
 mod stop;
 mod swap_live;
 mod table;
+mod thaw;
 mod up;
 mod warmup;
 mod wheels;
@@ -143,6 +145,10 @@ verbs! {
     Deploy(deploy) = "deploy";
     /// Let nginx answer visitors of live with 503 and a page, or no longer
     Maintenance(maintenance) = "maintenance";
+    /// Let nobody move the names until thaw, but back
+    Freeze(freeze) = "freeze";
+    /// Let the names be moved again
+    Thaw(thaw) = "thaw";
     /// Stop and delete a build
     Rm(rm) = "rm";
     /// Remove builds that are no longer needed, and static files of removed ones

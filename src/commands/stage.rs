@@ -47,6 +47,7 @@ pub fn stage(site: &Site, name: BuildName) -> Result<Staged> {
         let build = site.observe(name)?;
         rules::stage(name, build.state(), &site.names()?)?;
         rules::good(name, build.bad())?;
+        site.check_thawed()?;
         let activated = activate::activate(site, name)?;
         // Warm only tells that the workers have answered, be it with errors: a build is staged on good answers of its own.
         let warmed = site.names()?.stage != Some(name) || site.observe(name)?.state() < State::Warm;
@@ -63,6 +64,7 @@ pub fn stage(site: &Site, name: BuildName) -> Result<Staged> {
 /// Points `_stage` at a build that is warm; the names then, and what that took. The caller holds the build's lock.
 pub fn point(site: &Site, name: BuildName, deed: &mut Deed) -> Result<(Names, Moved)> {
     let before = deed.lock_names()?;
+    site.check_thawed()?;
     rules::stage(name, site.observe(name)?.state(), &before)?;
     let names = Names { stage: Some(name), ..before };
     let moved = names::move_to(site, before, names)?;

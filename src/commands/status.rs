@@ -45,7 +45,10 @@ pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
     let rows: Vec<Row> = site.observe_all()?.iter().map(|build| row(&site, &names, build)).collect();
     let (now, maintenance) = (files::now(), maintenance::since(&site));
     let text = maintenance.map(|since| in_maintenance(now, since)).unwrap_or_default() + &table(&rows, now);
+    let frozen = site.frozen()?;
+    let text = text + &frozen.as_ref().map(|freeze| format!("frozen {}\n", freeze.told())).unwrap_or_default();
     Ok(Done::looked(text)
+        .with("frozen", frozen)
         .with("live", names.live)
         .with("stage", names.stage)
         .with("maintenance", maintenance)

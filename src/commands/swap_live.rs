@@ -40,10 +40,11 @@ pub fn swap(site: &Site, name: BuildName) -> Result<(Names, Moved)> {
     site.noting(Action::Swap, name, |deed| {
         let before = deed.lock_names()?;
         let build = site.observe(name)?;
-        let after = rules::swap(name, build.state(), &before)?;
-        if after != before {
+        if before.live != Some(name) {
+            site.check_thawed()?;
             rules::good(name, build.bad())?;
         }
+        let after = rules::swap(name, build.state(), &before)?;
         let moved = names::move_to(site, before, after)?;
         deed.changed(moved.links || moved.reloaded);
         Ok((after, moved))

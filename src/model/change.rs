@@ -106,6 +106,13 @@ pub struct By {
     pub sudo: Option<String>,
 }
 
+impl By {
+    /// Who it was; of somebody behind sudo both names.
+    pub fn told(&self) -> String {
+        self.sudo.as_ref().map_or_else(|| self.user.clone(), |sudo| format!("{sudo} as {}", self.user))
+    }
+}
+
 impl Outcome {
     /// How a command ended, by its exit code.
     pub fn of(code: u8) -> Self {

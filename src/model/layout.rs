@@ -88,6 +88,11 @@ impl Layout {
         self.root.join("history.1.jsonl")
     }
 
+    /// While it is there, nobody moves the names but back.
+    pub fn freeze(&self) -> PathBuf {
+        self.root.join("freeze.json")
+    }
+
     /// Static files and media.
     pub fn assets(&self) -> PathBuf {
         self.root.join("assets")

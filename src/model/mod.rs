@@ -8,6 +8,7 @@ pub mod config;
 pub mod course;
 pub mod digest;
 pub mod environment;
+pub mod freeze;
 pub mod history;
 pub mod layout;
 pub mod manifest;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::canary::Canary;
+use super::freeze::Freeze;
 use super::layout::Role;
 use super::manifest::Bad;
 use super::name::BuildName;
@@ -52,6 +53,8 @@ pub enum Refusal {
         /// What is wrong with it.
         reason: String,
     },
+    /// Somebody has frozen the site.
+    Frozen(Freeze),
     /// A running build listens on another port than the configuration gives it.
     OtherPort {
         /// The build.
@@ -245,6 +248,7 @@ impl Refusal {
             Self::NotActive(_) => "it has no workers".into(),
             Self::NotReady(_, state) => format!("it is {state}; a build must be ready before it may be live"),
             Self::Bad { reason, .. } => reason.clone(),
+            Self::Frozen(freeze) => freeze.told(),
             Self::OtherPort { own, wanted, .. } => {
                 format!("it listens on {own}, and site.base_port in builds.toml now gives it {wanted}")
             }
@@ -275,6 +279,7 @@ impl Refusal {
             Self::Canary { .. } => "builds canary --off ends it".into(),
             Self::NotActive(name) => format!("builds activate {name}"),
             Self::NotReady(name, _) => format!("builds stage {name}"),
+            Self::Frozen(_) => "builds thaw, when whoever froze it agrees; builds rollback goes back".into(),
             Self::Bad { name, .. } => {
                 format!("builds mark {name} --good if it is not; builds list shows the other builds")
             }
@@ -313,6 +318,7 @@ impl fmt::Display for Refusal {
             Self::Canary { name, verb, canary } => write!(f, "cannot {verb} {name}: build {canary} is the canary"),
             Self::NotActive(name) => write!(f, "build {name} is not active"),
             Self::NotReady(name, _) => write!(f, "build {name} is not ready"),
+            Self::Frozen(_) => f.write_str("the site is frozen"),
             Self::Bad { name, .. } => write!(f, "build {name} is bad"),
             Self::OtherPort { name, .. } => write!(f, "build {name} listens on another port"),
             Self::Foreign(name) => write!(f, "builds/{name} was not made by builds"),

@@ -143,9 +143,19 @@ impl Deed<'_> {
     /// # Errors
     /// As [`Site::lock_names`] and [`Site::names`].
     pub fn lock_names(&mut self) -> Result<Names> {
-        let lock = self.site.lock_names()?;
-        self.names = Some((lock, self.site.links()));
+        self.lock_links()?;
         self.site.names()
+    }
+
+    /// Takes the lock of the names, and tells what the links say, be it what they must not.
+    ///
+    /// # Errors
+    /// As [`Site::lock_names`].
+    pub fn lock_links(&mut self) -> Result<Names> {
+        let lock = self.site.lock_names()?;
+        let names = self.site.links();
+        self.names = Some((lock, names));
+        Ok(names)
     }
 
     /// Says whether there was anything to do.

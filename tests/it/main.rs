@@ -25,6 +25,7 @@ mod faults;
 mod filesystems;
 mod first;
 mod flavours;
+mod freeze;
 mod gates;
 mod history;
 mod host;
