@@ -1,6 +1,6 @@
 use clap::Args;
 
-use super::Cli;
+use super::{Cli, archive};
 use crate::error::Result;
 use crate::model::change::Action;
 use crate::model::name::BuildName;
@@ -36,7 +36,8 @@ pub fn pids(workers: &[Worker]) -> Vec<i32> {
     workers.iter().filter(|worker| worker.started()).map(|worker| worker.pid).collect()
 }
 
-/// Starts a build's workers, unless they run; whether it had to. The caller holds the build's lock.
+/// Starts a build's workers, unless they run; whether it had to. An archived build is brought back first. The caller holds
+/// the build's lock.
 pub fn activate(site: &Site, name: BuildName) -> Result<bool> {
     site.noting(Action::Activate, name, |deed| {
         let changed = start(site, name)?;
@@ -46,8 +47,12 @@ pub fn activate(site: &Site, name: BuildName) -> Result<bool> {
 }
 
 fn start(site: &Site, name: BuildName) -> Result<bool> {
-    let build = site.observe(name)?;
-    rules::usable(name, build.state())?;
+    let mut build = site.observe(name)?;
+    rules::startable(name, build.state())?;
+    if build.state() == State::Archived {
+        archive::restore(site, build)?;
+        build = site.observe(name)?;
+    }
     if build.vassal_link {
         site.check_port(name)?;
     }

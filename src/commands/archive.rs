@@ -1,4 +1,5 @@
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -9,12 +10,13 @@ use super::status::bytes;
 use super::{Cli, stop};
 use crate::error::{Error, Result};
 use crate::model::change::Action;
-use crate::model::manifest::Progress;
+use crate::model::manifest::{Manifest, Progress};
 use crate::model::name::{BuildName, BuildRef};
+use crate::model::observed::Build;
 use crate::model::rules;
 use crate::report::Done;
 use crate::site::Site;
-use crate::system::{files, signals};
+use crate::system::{disk, files, signals, tree};
 
 /// Which build, and what it may share files with.
 #[derive(Debug, Args)]
@@ -51,25 +53,29 @@ pub fn archive(site: &Site, name: BuildName, basis: BuildName) -> Result<(bool, 
     site.noting(Action::Archive, name, |deed| {
         rules::spare("archive", name, &site.names()?)?;
         site.check_no_canary("archive", name)?;
-        let changed = put_away(site, name, basis)?;
-        let shared = share(site, name, basis)?;
-        deed.changed(changed || shared.files > 0);
-        Ok((changed || shared.files > 0, shared))
+        let (changed, shared) = put_away(site, name, basis)?;
+        deed.changed(changed);
+        Ok((changed, shared))
     })
 }
 
-/// Stops a build that shall never run again as it is; whether it could before.
-fn put_away(site: &Site, name: BuildName, basis: BuildName) -> Result<bool> {
+fn put_away(site: &Site, name: BuildName, basis: BuildName) -> Result<(bool, Shared)> {
     let mut manifest = site.observe(name)?.manifest.filter(|manifest| manifest.state != Progress::Creating);
     let manifest = manifest.as_mut().ok_or(rules::Refusal::Incomplete(name))?;
     let stopped = stop::stop(site, name)?;
+    let place = site.layout.builds();
+    let shares_blocks = !disk::keeps_blocks_apart(&place) && disk::shares_blocks(&place).unwrap_or(false);
     let fresh = manifest.state != Progress::Archived;
-    if fresh {
-        manifest.state = Progress::Archived;
-        manifest.basis = Some(basis);
-        site.write_manifest(manifest)?;
+    // Who shares which blocks cannot be seen, so that it is written down.
+    if manifest.basis == Some(basis) && !fresh && shares_blocks {
+        return Ok((stopped, Shared::default()));
     }
-    Ok(stopped || fresh)
+    (manifest.state, manifest.basis) = (Progress::Archived, None);
+    site.write_manifest(manifest)?;
+    let shared = share(site, name, basis, shares_blocks)?;
+    manifest.basis = Some(basis);
+    site.write_manifest(manifest)?;
+    Ok((stopped || fresh || shared.files > 0, shared))
 }
 
 /// What an archive has in common with its basis, besides what it had before.
@@ -81,9 +87,10 @@ pub struct Shared {
     pub bytes: u64,
 }
 
-/// Replaces each file that equals the basis's one by a hard link to it. The basis is only read; the archived build's own
-/// name for the file changes by a rename, so a kill leaves either file, whole.
-fn share(site: &Site, name: BuildName, basis: BuildName) -> Result<Shared> {
+/// Lets each file that equals the basis's one share its blocks or, where files cannot, be another name of it, unless
+/// somebody may write it: what is written into the archived build must not reach the basis, which may be live. The basis is
+/// only read; the archived build's own name for the file changes by a rename, so a kill leaves either file, whole.
+fn share(site: &Site, name: BuildName, basis: BuildName, blocks: bool) -> Result<Shared> {
     let (own, other) = (site.layout.build(name), site.layout.build(basis));
     let mut shared = Shared::default();
     // Sorted means read before anything in it is linked: what is being linked must not turn up among what was there.
@@ -91,28 +98,58 @@ fn share(site: &Site, name: BuildName, basis: BuildName) -> Result<Shared> {
     for entry in walk {
         signals::check()?;
         let entry = entry.map_err(|error| Error::io("read", own.dir())(error.into()))?;
-        if entry.file_name() == files::SHARING {
+        let path = entry.path();
+        if entry.file_name() == files::SHARING || tree::is_aside(entry.file_name()) {
             // A killed archive has left it.
-            files::remove(entry.path())?;
+            files::remove(path)?;
             continue;
         }
-        let Ok(relative) = entry.path().strip_prefix(own.dir()) else { continue };
+        let Ok(relative) = path.strip_prefix(own.dir()) else { continue };
         let twin = other.dir().join(relative);
-        if entry.file_type().is_file() && equal(entry.path(), &twin).map_err(Error::io("compare", entry.path()))? {
-            files::share(&twin, entry.path())?;
+        let alike = || Ok::<_, io::Error>((blocks || linkable(path, &twin)?) && equal(path, &twin)?);
+        if !entry.file_type().is_file() || !alike().map_err(Error::io("compare", path))? {
+            continue;
+        }
+        let done = match blocks {
+            true => tree::share_blocks(path, &twin)?,
+            false => files::share(&twin, path).map(|()| true)?,
+        };
+        if done {
             shared.files += 1;
-            shared.bytes += files::length(entry.path());
+            shared.bytes += files::length(path);
         }
     }
     Ok(shared)
 }
 
-/// Whether two names hold the same content with the same owner and mode, in two places of one file system.
-fn equal(one: &Path, other: &Path) -> std::io::Result<bool> {
+/// Whether all but the content of two files is the same, and nobody may write them.
+fn linkable(one: &Path, other: &Path) -> io::Result<bool> {
     let a = fs::symlink_metadata(one)?;
     let Ok(b) = fs::symlink_metadata(other) else { return Ok(false) };
-    let alike = b.is_file()
-        && (a.len(), a.mode(), a.uid(), a.gid(), a.dev()) == (b.len(), b.mode(), b.uid(), b.gid(), b.dev())
-        && a.ino() != b.ino();
+    let seen = |data: &fs::Metadata| (data.mode(), data.uid(), data.gid(), data.dev(), data.mtime(), data.mtime_nsec());
+    Ok(seen(&a) == seen(&b) && a.mode() & 0o222 == 0)
+}
+
+/// Whether two files hold the same content, and are not one.
+fn equal(one: &Path, other: &Path) -> io::Result<bool> {
+    let a = fs::symlink_metadata(one)?;
+    let Ok(b) = fs::symlink_metadata(other) else { return Ok(false) };
+    let alike = b.is_file() && a.len() == b.len() && (a.dev(), a.ino()) != (b.dev(), b.ino());
     Ok(alike && fs::read(one)? == fs::read(other)?)
+}
+
+/// Makes an archived build one that may run: what it writes into its files reaches no other build. It stays archived until
+/// all of them are its own and on the disk. The caller holds the build's lock.
+///
+/// # Errors
+/// It is archived still.
+pub fn restore(site: &Site, build: Build) -> Result<()> {
+    let directory = site.layout.build(build.name).dir().to_owned();
+    let owned = tree::own(&directory)?;
+    files::sync_all(&directory)?;
+    if let Some(manifest) = build.manifest {
+        site.write_manifest(&Manifest { state: Progress::Complete, basis: None, ..manifest })?;
+    }
+    tracing::info!("archive  {} is brought back: {owned} files were shared", build.name);
+    Ok(())
 }

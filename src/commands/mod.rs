@@ -153,7 +153,7 @@ verbs! {
     Rm(rm) = "rm";
     /// Remove builds that are no longer needed, and static files of removed ones
     Prune(prune) = "prune";
-    /// Stop a build and hard-link its unchanged files to another build's
+    /// Stop a build and let its unchanged files take no room of their own
     Archive(archive) = "archive";
     /// Every build with state, role, workers, requests, memory, age and size
     Status(status) = "status";

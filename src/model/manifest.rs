@@ -19,7 +19,7 @@ pub enum Progress {
     Creating,
     /// All steps are done.
     Complete,
-    /// Complete, stopped, and hard-linked to its basis: it must not run again as it is.
+    /// Complete and stopped, and may share files with its basis: it must not run again as it is.
     Archived,
 }
 
@@ -110,7 +110,7 @@ pub struct Manifest {
     /// Those that take no room of their own: they are other builds', too.
     #[serde(default)]
     pub shared: Option<u64>,
-    /// The build that an archive shares unchanged files with.
+    /// The build that an archive shares unchanged files with, once it does.
     pub basis: Option<BuildName>,
     /// Set where the build must not get a name.
     #[serde(default)]

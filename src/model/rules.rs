@@ -113,6 +113,14 @@ pub fn usable(name: BuildName, state: State) -> Result<(), Refusal> {
     }
 }
 
+/// Whether a build may be started. An archived one gets what it needs first.
+///
+/// # Errors
+/// An incomplete one may not.
+pub fn startable(name: BuildName, state: State) -> Result<(), Refusal> {
+    if state == State::Incomplete { Err(Refusal::Incomplete(name)) } else { Ok(()) }
+}
+
 /// Whether a command that takes a build out of service may have this one.
 ///
 /// # Errors
@@ -161,7 +169,7 @@ pub fn stage(name: BuildName, state: State, names: &Names) -> Result<(), Refusal
     if names.live == Some(name) {
         return Err(Refusal::Holds { name, role: Role::Live, verb: "stage" });
     }
-    usable(name, state)
+    startable(name, state)
 }
 
 /// Whether a build may get a name, for all that is known of it.
@@ -242,7 +250,7 @@ impl Refusal {
             Self::NoPort(_) => "its port would lie above 65535".into(),
             Self::Exists(_) => "a finished build is never made again".into(),
             Self::Incomplete(_) => "its create has not ended".into(),
-            Self::Archived(_) => "an archived build shares its files with another build".into(),
+            Self::Archived(_) => "it is kept on the disk only, and may share files with another build".into(),
             Self::Holds { role, .. } => format!("{} points to it", role.link_name()),
             Self::Canary { .. } => "its workers answer some of the live build's requests".into(),
             Self::NotActive(_) => "it has no workers".into(),
@@ -271,7 +279,7 @@ impl Refusal {
             Self::NoPort(_) => "builds find-free, or a lower site.base_port in builds.toml".into(),
             Self::Exists(name) => format!("builds create \"$(builds find-free)\", or builds rm {name} first"),
             Self::Incomplete(name) => format!("builds create {name} continues it, builds rm {name} removes it"),
-            Self::Archived(_) => "builds create \"$(builds find-free)\" --ref the commit in its build.json".into(),
+            Self::Archived(name) => format!("builds activate {name} brings it back"),
             Self::Holds { role: Role::Live, verb: "stage", .. } => "builds swap-live changes live and stage".into(),
             Self::Holds { role: Role::Live, verb: "canary", .. } => "builds status shows the other builds".into(),
             Self::Holds { role: Role::Live, .. } => "builds swap-live makes another build live first".into(),
@@ -448,6 +456,7 @@ mod tests {
         let live = Refusal::Holds { name: A, role: Role::Live, verb: "stage" };
         assert_eq!(stage(A, State::Warm, &names()), Err(live));
         assert_eq!(stage(b(), State::Stopped, &names()), Ok(()));
+        assert_eq!(stage(b(), State::Archived, &names()), Ok(()));
         assert_eq!(stage(b(), State::Incomplete, &names()), Err(Refusal::Incomplete(b())));
     }
 

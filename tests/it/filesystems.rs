@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
+use crate::helpers::shell;
 use crate::load::{CONFIG, Crowd, Load};
 use crate::mount::Mounted;
 use crate::site::fixtures;
@@ -97,6 +98,37 @@ fn sharing(kind: &str, megabytes: u64, shares: bool) {
     assert_eq!(blocks(&big) == blocks(&copy), shares);
     fs::write(&copy, "changed").unwrap();
     assert_eq!(fs::read(&big).unwrap(), vec![1; 40_000]);
+}
+
+/// An archive shares blocks where files can, and has files of its own all the same.
+fn archiving(kind: &str, megabytes: u64) {
+    let Some(mut site) = Mounted::made(kind, megabytes) else { return };
+    site.start();
+    site.ok(&["init"]);
+    site.ok(&["create", "c"]);
+    let [live, own] = ["a", "c"].map(|build| site.build(build).join("big.bin"));
+    for file in [&live, &own] {
+        fs::write(file, vec![1; 40_000]).unwrap();
+    }
+    shell(Command::new("sync").arg("-f").arg(&own));
+    assert_ne!(blocks(&live), blocks(&own));
+    let said = site.json(&["archive", "c"]);
+    assert!(said["files"].as_u64() > Some(3), "{said}");
+    assert_eq!(blocks(&live), blocks(&own));
+    assert_eq!(site.json(&["archive", "c"])["changed"], false);
+    site.ok(&["activate", "c"]);
+    fs::write(&own, "changed").unwrap();
+    assert_eq!(fs::read(&live).unwrap(), vec![1; 40_000]);
+}
+
+#[test]
+fn archives_share_blocks_on_xfs() {
+    archiving("xfs", 320);
+}
+
+#[test]
+fn archives_share_blocks_on_btrfs() {
+    archiving("btrfs", 128);
 }
 
 #[test]

@@ -229,7 +229,7 @@ fn secrets_stay_where_only_the_workers_read_them() {
         (0, "-v swap-live"),
         (0, "-v stop c"),
         (0, "-v archive c"),
-        (3, "-v --json activate c"),
+        (5, "-v --json activate c"),
         (0, "-v deactivate c"),
         (0, "-v wheels"),
     ] {

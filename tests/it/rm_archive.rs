@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
+use std::process::Command;
 
-use crate::helpers::{GATE, Gate, listing};
+use crate::helpers::{GATE, Gate, listing, shell};
 use crate::site::Site;
 
 #[test]
@@ -132,8 +134,8 @@ fn inodes(site: &Site, build: &str) -> BTreeMap<PathBuf, (String, u64)> {
     .collect()
 }
 
-#[test]
-fn an_archive_shares_what_is_unchanged_with_its_basis() {
+/// A site with the archived build c, the live build d, and a module in both that nobody may write, in two files.
+fn archived() -> (Site, serde_json::Value) {
     let site = Site::ready("plain", "");
     site.write("same.txt", "the same\n");
     site.write("other.txt", "old\n");
@@ -141,17 +143,27 @@ fn an_archive_shares_what_is_unchanged_with_its_basis() {
     site.ok(&["activate", "c"]);
     site.write("other.txt", "new\n");
     site.ok(&["create", "d"]);
+    for build in ["c", "d"] {
+        site.write(&format!("deploy/builds/{build}/sealed.py"), "nobody writes it\n");
+        let path = site.build(build).join("sealed.py");
+        shell(Command::new("touch").args(["-d", "2020-02-02"]).arg(&path));
+        shell(Command::new("chmod").arg("444").arg(path));
+    }
     site.ok(&["stage", "d"]);
     site.ok(&["swap-live"]);
-    let live = inodes(&site, "d");
-
     let said = site.json(&["archive", "c"]);
+    (site, said)
+}
+
+#[test]
+fn an_archive_shares_with_its_basis_what_nobody_may_write() {
+    let (site, said) = archived();
+    let live = inodes(&site, "d");
     assert_eq!((&said["changed"], &said["basis"]), (&true.into(), &"d".into()), "{said}");
-    assert!(said["files"].as_u64().unwrap() > 3 && said["bytes"].as_u64().unwrap() > 0, "{said}");
-    assert_eq!(inodes(&site, "d"), live, "not a byte, mode, time or inode of the live build has changed");
+    assert_eq!((said["files"].as_u64(), said["bytes"].as_u64()), (Some(1), Some(17)), "{said}");
     let archived = inodes(&site, "c");
     let same = |path: &str| archived[&PathBuf::from(path)].1 == live[&PathBuf::from(path)].1;
-    assert!(same("same.txt") && same("wsgi.py") && !same("other.txt") && !same("build.json"));
+    assert!(same("sealed.py") && !same("same.txt") && !same("wsgi.py") && !same("build.json"));
     assert_eq!(site.read("deploy/builds/c/other.txt"), "old\n");
     assert_eq!(site.status("c")["state"], "archived");
     let manifest: serde_json::Value = serde_json::from_str(&site.read("deploy/builds/c/build.json")).unwrap();
@@ -160,17 +172,45 @@ fn an_archive_shares_what_is_unchanged_with_its_basis() {
 
     let again = site.json(&["archive", "c"]);
     assert_eq!((&again["changed"], &again["files"]), (&false.into(), &0.into()), "{again}");
-    for args in
-        [&["activate", "c"][..], &["stage", "c"], &["swap-live", "c"], &["warmup", "c"], &["run", "c", "--", "true"]]
-    {
+    for args in [&["swap-live", "c"][..], &["warmup", "c"], &["run", "c", "--", "true"]] {
         let said = site.fails(3, args);
-        assert!(said.contains("build c is archived") && said.contains("builds create"), "{args:?}: {said}");
+        assert!(said.contains("build c is archived") && said.contains("builds activate c"), "{args:?}: {said}");
     }
     assert!(site.fails(3, &["create", "c"]).contains("build c exists"));
 
     site.ok(&["rm", "c"]);
-    assert_eq!(inodes(&site, "d"), live, "nor has it when its twin goes");
+    assert_eq!(inodes(&site, "d"), live, "nor has it changed when its twin goes");
     assert_eq!(site.live("/").0, 200);
+}
+
+#[test]
+fn an_archived_build_comes_back_and_what_is_written_to_it_reaches_nobody() {
+    let (site, _) = archived();
+    // As archives of earlier versions were.
+    for file in ["wsgi.py", "same.txt"] {
+        shell(Command::new("ln").arg("-f").arg(site.build("d").join(file)).arg(site.build("c").join(file)));
+    }
+    let live = inodes(&site, "d");
+    assert_eq!(site.json(&["activate", "c"])["changed"], true);
+    assert_eq!(site.status("c")["state"], "ready");
+    for (path, (_, inode)) in inodes(&site, "c") {
+        let data = fs::symlink_metadata(site.build("c").join(&path)).unwrap();
+        if data.is_file() && data.mode() & 0o222 != 0 {
+            assert!(data.nlink() == 1 && live.get(&path).is_none_or(|(_, other)| *other != inode), "{path:?}");
+            let text = path.extension().is_some_and(|end| end == "py" || end == "txt");
+            let mut opened =
+                text.then(|| fs::OpenOptions::new().append(true).open(site.build("c").join(&path)).unwrap());
+            opened.iter_mut().for_each(|file| file.write_all(b"#").unwrap());
+        }
+    }
+    assert_eq!(inodes(&site, "d"), live, "not a byte, mode, time or inode of the live build has changed");
+
+    site.ok(&["archive", "c"]);
+    site.ok(&["stage", "c"]);
+    site.ok(&["swap-live"]);
+    assert!(site.live("/").1.contains(r#""build": "c""#));
+    let manifest: serde_json::Value = serde_json::from_str(&site.read("deploy/builds/c/build.json")).unwrap();
+    assert_eq!((&manifest["state"], &manifest["basis"]), (&"complete".into(), &serde_json::Value::Null));
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub struct Case {
     pub under: Option<&'static str>,
     /// Brings the site to where the command starts, from wherever a try of it has left it.
     pub prepare: fn(&Site),
+    /// What is special of that, for the table.
+    pub from: &'static str,
     /// The states besides the first that a failure may leave the command's build in; "" for no such build.
     pub between: &'static [&'static str],
     /// What a run says for which nothing is left to do, where that is no success.
@@ -29,20 +31,27 @@ pub struct Case {
     pub marker: Option<&'static str>,
 }
 
-const PLAIN: Case = Case { args: &[], under: None, prepare: stopped, between: &[], over: None, marker: None };
+const PLAIN: Case = Case { args: &[], under: None, from: "", prepare: stopped, between: &[], over: None, marker: None };
 
 /// As file systems have it that know no exchange.
 pub const NO_EXCHANGE: Option<&str> = Some("inject=renameat2:error=EINVAL");
 
 impl Case {
     pub fn title(&self) -> String {
-        self.args.join(" ") + self.under.map_or("", |_| ", no exchange")
+        self.args.join(" ") + self.under.map_or("", |_| ", no exchange") + self.from
     }
 }
 
 /// On a site with live a, stage b, and a third build c.
-pub const THREE: [Case; 13] = [
+pub const THREE: [Case; 14] = [
     Case { args: &["activate", "c"], between: &["listening"], ..PLAIN },
+    Case {
+        args: &["activate", "c"],
+        from: ", archived",
+        prepare: archived,
+        between: &["stopped", "listening"],
+        ..PLAIN
+    },
     Case { args: &["deactivate", "c"], prepare: ready, marker: Some("zerg.draining"), ..PLAIN },
     Case { args: &["stop", "c"], prepare: ready, between: &["listening"], marker: Some("zerg.draining"), ..PLAIN },
     Case { args: &["restart", "c"], prepare: first, marker: Some("zerg.draining"), ..PLAIN },
@@ -111,6 +120,16 @@ fn fresh(site: &Site) {
 fn ready(site: &Site) {
     home(site);
     site.ok(&["activate", "c"]);
+}
+
+/// Archived as earlier versions did it: with names of files that live may write.
+fn archived(site: &Site) {
+    fresh(site);
+    site.ok(&["archive", "c"]);
+    for file in ["wsgi.py", "build.ini"] {
+        fs::remove_file(site.build("c").join(file)).unwrap();
+        fs::hard_link(site.build("a").join(file), site.build("c").join(file)).unwrap();
+    }
 }
 
 /// Ready, with workers in the first slot.
