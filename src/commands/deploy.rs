@@ -25,6 +25,9 @@ pub struct Arguments {
     /// What to call its contents [default: what git calls the source]
     #[arg(long, value_name = "TAG")]
     tag: Option<String>,
+    /// Also apply migrations that the code in use may not survive
+    #[arg(long)]
+    allow_destructive: bool,
     /// Print the steps, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -32,7 +35,7 @@ pub struct Arguments {
     #[arg(long, conflicts_with_all = ["reference", "tag"])]
     resume: bool,
     /// Take a deploy back that was cut short: the names are as before, the build is removed
-    #[arg(long, conflicts_with_all = ["reference", "tag", "resume", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["reference", "tag", "allow_destructive", "resume", "dry_run"])]
     abort: bool,
 }
 
@@ -40,40 +43,45 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
     let tag = arguments.tag.as_deref().map(str::parse).transpose()?;
     let wish = Wish { tag, reference: arguments.reference.clone(), fresh: false };
+    let wish = (wish, arguments.allow_destructive);
     if arguments.dry_run {
-        return preview(&site, wish, arguments.resume);
+        let plan = plan(&site, arguments, || {
+            Plan::new(&site.config, site.names()?, site.find_free()?, wish).map_err(Error::from)
+        })?;
+        return preview(&site, &plan);
     }
     let _deploy = site.lock_deploy()?;
-    let cut = cut_short(&site)?;
     if arguments.abort {
-        return undo::abort(&site, cut);
+        return undo::abort(&site, cut_short(&site)?);
     }
-    let plan = match (cut, arguments.resume) {
-        (Some(plan), true) => plan,
-        (None, true) => return Err(Refusal::NoDeploy.into()),
-        (Some(plan), false) => return Err(Refusal::UnderWay(plan.build).into()),
-        (None, false) => begin(&site, wish)?,
-    };
+    let plan = plan(&site, arguments, || begin(&site, wish))?;
     execute(&site, &plan, cli.common.json)
 }
 
+/// The plan that was cut short, where it is to go on, or a new one.
+fn plan(site: &Site, arguments: &Arguments, new: impl FnOnce() -> Result<Plan>) -> Result<Plan> {
+    match (cut_short(site)?, arguments.resume) {
+        (Some(plan), true) => {
+            let allow_destructive = plan.allow_destructive || arguments.allow_destructive;
+            Ok(Plan { allow_destructive, ..plan })
+        }
+        (None, true) => Err(Refusal::NoDeploy.into()),
+        (Some(plan), false) => Err(Refusal::UnderWay(plan.build).into()),
+        (None, false) => new(),
+    }
+}
+
 /// Shows what a deploy would do now.
-fn preview(site: &Site, wish: Wish, resume: bool) -> Result<Done> {
-    let names = site.names()?;
-    let plan = match (cut_short(site)?, resume) {
-        (Some(plan), true) => plan,
-        (None, true) => return Err(Refusal::NoDeploy.into()),
-        (Some(plan), false) => return Err(Refusal::UnderWay(plan.build).into()),
-        (None, false) => Plan::new(&site.config, names, site.find_free()?, wish)?,
-    };
-    let left = plan.left(names)?;
+fn preview(site: &Site, plan: &Plan) -> Result<Done> {
+    let left = plan.left(site.names()?)?;
     let line = |planned: &Planned| format!("{:<8} {}\n", planned.step.name(), planned.what);
     let text = left.iter().map(line).collect::<String>();
-    Ok(Done::looked(text).with("build", plan.build).with("plan", &plan).with("left", left))
+    Ok(Done::looked(text).with("build", plan.build).with("plan", plan).with("left", left))
 }
 
 /// Takes the next free name, and writes down what is to be done with it.
-fn begin(site: &Site, wish: Wish) -> Result<Plan> {
+fn begin(site: &Site, wish: (Wish, bool)) -> Result<Plan> {
+    site.check_thawed()?;
     let before = site.names()?;
     // What forbids a deploy forbids it before a name is taken for it.
     Plan::new(&site.config, before, site.find_free()?, wish.clone())?;

@@ -67,7 +67,6 @@ pub fn apply(site: &Site, name: BuildName, allow_destructive: bool) -> Result<Ve
 ///
 /// # Errors
 /// As [`apply`]; or some are not applied.
-#[allow(dead_code, reason = "deploy asks it")]
 pub fn before_swap(site: &Site, name: BuildName, allow_destructive: bool) -> Result<Vec<Migration>> {
     if site.config.migrate.run {
         return apply(site, name, allow_destructive);

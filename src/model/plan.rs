@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
-use super::config::Config;
+use super::config::{ArgumentList, Config};
 use super::name::BuildName;
 use super::observed::Names;
 use super::rules::Refusal;
@@ -21,6 +21,9 @@ pub struct Plan {
     /// What it is made of.
     #[serde(flatten)]
     pub wish: Wish,
+    /// Whether migrations may be applied that the code in use may not survive.
+    #[serde(default)]
+    pub allow_destructive: bool,
     /// Who has the names when it begins.
     pub before: Names,
     /// The steps, in order.
@@ -42,12 +45,18 @@ pub struct Planned {
 pub enum Step {
     /// Make the build.
     Create,
+    /// Bring the databases to what it needs.
+    Migrate,
     /// Start its workers.
     Activate,
     /// Send requests until each worker has answered.
     Warm,
+    /// Run the commands that it must pass to be staged.
+    BeforeStage,
     /// Point `_stage` at it.
     Stage,
+    /// Run the commands that it must pass to be live.
+    BeforeLive,
     /// Make it live.
     Swap,
 }
@@ -57,8 +66,10 @@ impl Step {
     pub fn name(self) -> &'static str {
         match self {
             Self::Create => "create",
+            Self::Migrate => "migrate",
             Self::Activate => "activate",
             Self::Warm => "warm",
+            Self::BeforeStage | Self::BeforeLive => "gates",
             Self::Stage => "stage",
             Self::Swap => "swap",
         }
@@ -70,22 +81,28 @@ impl Plan {
     ///
     /// # Errors
     /// No build is live yet: a new site is begun by `init`.
-    pub fn new(config: &Config, before: Names, build: BuildName, wish: Wish) -> Result<Self, Refusal> {
+    pub fn new(
+        config: &Config,
+        before: Names,
+        build: BuildName,
+        (wish, allow_destructive): (Wish, bool),
+    ) -> Result<Self, Refusal> {
         let live = before.live.ok_or(Refusal::NoHolder(super::layout::Role::Live))?;
         let stage = before.stage.map_or_else(|| "nobody".into(), |stage| stage.to_string());
         let warmup = &config.warmup;
+        let at_once = count(warmup.concurrency.into(), "request");
         let steps = [
-            (Step::Create, create(config, build, &wish)),
-            (Step::Activate, format!("start {}", count(config.uwsgi.workers.into(), "worker"))),
-            (
-                Step::Warm,
-                format!("{} at a time, until every worker has answered", count(warmup.concurrency.into(), "request")),
-            ),
-            (Step::Stage, format!("_stage: {stage} → {build}")),
-            (Step::Swap, format!("_live: {live} → {build}, _stage: {build} → {live}")),
+            Some((Step::Create, create(config, build, &wish))),
+            Some((Step::Migrate, migrate(config, allow_destructive).into())),
+            Some((Step::Activate, format!("start {}", count(config.uwsgi.workers.into(), "worker")))),
+            Some((Step::Warm, format!("{at_once} at a time, until every worker has answered"))),
+            gate(&config.gates.before_stage).map(|what| (Step::BeforeStage, what)),
+            Some((Step::Stage, format!("_stage: {stage} → {build}"))),
+            gate(&config.gates.before_live).map(|what| (Step::BeforeLive, what)),
+            Some((Step::Swap, format!("_live: {live} → {build}, _stage: {build} → {live}"))),
         ];
-        let steps = steps.into_iter().map(|(step, what)| Planned { step, what }).collect();
-        Ok(Self { build, wish, before, steps })
+        let steps = steps.into_iter().flatten().map(|(step, what)| Planned { step, what }).collect();
+        Ok(Self { build, wish, allow_destructive, before, steps })
     }
 
     /// The steps that are left: those up to the swap are done, or nobody's business any more, once the build is live.
@@ -121,6 +138,20 @@ fn create(config: &Config, build: BuildName, wish: &Wish) -> String {
     text
 }
 
+fn migrate(config: &Config, allow_destructive: bool) -> &'static str {
+    match (config.migrate.run, allow_destructive) {
+        (false, _) => "check that the databases lack no migration",
+        (true, false) => "apply what the databases lack, if the code in use survives it",
+        (true, true) => "apply what the databases lack, even if the code in use does not survive it",
+    }
+}
+
+/// The commands of a gate, if it has any.
+fn gate(commands: &[ArgumentList]) -> Option<String> {
+    let lines: Vec<String> = commands.iter().map(|command| command.as_slice().join(" ")).collect();
+    (!lines.is_empty()).then(|| format!("run {}", lines.join("; ")))
+}
+
 fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
@@ -141,8 +172,9 @@ mod tests {
 
     /// A deploy of c to a site with live a and stage b.
     fn plan() -> Plan {
-        let config = config::parse("", Path::new("/srv/shop/builds.toml")).unwrap();
-        Plan::new(&config, names(Some(0), Some(1)), BuildName::from_number(2), Wish::default()).unwrap()
+        let text = "[gates]\nbefore_live = [[\"make\", \"smoke\"], [\"true\"]]";
+        let config = config::parse(text, Path::new("/srv/shop/builds.toml")).unwrap();
+        Plan::new(&config, names(Some(0), Some(1)), BuildName::from_number(2), Default::default()).unwrap()
     }
 
     #[test]
@@ -153,9 +185,11 @@ mod tests {
             lines,
             [
                 "create copy /srv/shop to c, install its packages, make its static files",
+                "migrate check that the databases lack no migration",
                 "activate start 2 workers",
                 "warm 6 requests at a time, until every worker has answered",
                 "stage _stage: b → c",
+                "gates run make smoke; true",
                 "swap _live: a → c, _stage: c → a",
             ]
         );
@@ -164,7 +198,7 @@ mod tests {
     #[test]
     fn a_site_without_a_live_build_has_no_deploy() {
         let config = config::parse("", Path::new("/srv/shop/builds.toml")).unwrap();
-        let plan = Plan::new(&config, Names::default(), BuildName::FIRST, Wish::default());
+        let plan = Plan::new(&config, Names::default(), BuildName::FIRST, Default::default());
         assert_eq!(plan, Err(Refusal::NoHolder(Role::Live)));
     }
 

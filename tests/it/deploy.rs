@@ -10,7 +10,7 @@ use crate::helpers::{GATE, Gate};
 use crate::look::worker_pids;
 use crate::site::Site;
 
-const STEPS: [&str; 5] = ["create", "activate", "warm", "stage", "swap"];
+const STEPS: [&str; 6] = ["create", "migrate", "activate", "warm", "stage", "swap"];
 
 fn steps(plan: &Value) -> Vec<&str> {
     plan["steps"].as_array().unwrap().iter().map(|planned| planned["step"].as_str().unwrap()).collect()
@@ -63,7 +63,8 @@ fn a_build_that_fails_on_the_way_leaves_the_names_and_live_as_they_were() {
         "{error}"
     );
     assert!(error.contains("no glue") && error.contains("live is as it was"), "{error}");
-    assert_eq!(site.status("c")["state"], "incomplete");
+    let reason = site.status("c")["bad"]["reason"].as_str().unwrap().to_owned();
+    assert!(reason.starts_with("its deploy stopped at step create: ") && reason.ends_with("no glue"), "{reason}");
 
     // The next one takes the next name, and fails later.
     site.configure("\n[warmup]\nexpect = 204\n");
@@ -127,4 +128,37 @@ fn a_deploy_does_not_undo_what_another_operator_did_meanwhile() {
     site.ok(&["deploy", "--abort"]);
     assert_eq!(site.names().0, "b");
     assert!(!site.build("c").exists());
+}
+
+#[test]
+fn a_gate_that_is_closed_stops_a_deploy_before_the_swap() {
+    let site = Site::ready("plain", "");
+    site.configure("\n[gates]\nbefore_stage = [[\"sh\", \"-c\", \"echo $BUILD_URL > passed\"]]\nbefore_live = [[\"sh\", \"-c\", \"readlink ../_stage; exit 3\"]]\n");
+    let plan = site.json(&["deploy", "--dry-run"]);
+    assert_eq!(
+        steps(&plan["plan"]),
+        ["create", "migrate", "activate", "warm", "before_stage", "stage", "before_live", "swap"]
+    );
+    let error = site.fails(5, &["deploy"]);
+    assert!(
+        error.contains("the deploy of c stopped at step gates") && error.contains("gates.before_live is closed"),
+        "{error}"
+    );
+    // It was staged when its second gate was asked, and is so no longer.
+    assert!(error.contains("exit status: 3: c\n"), "{error}");
+    assert_eq!(
+        (site.names(), site.read("deploy/builds/c/passed")),
+        (("a".into(), "b".into()), format!("http://127.0.0.1:{}\n", site.port("c")))
+    );
+    assert_eq!(site.status("c")["state"], "stopped");
+    let changes = site.json(&["history"]);
+    let changes: Vec<String> = changes["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| format!("{} {}", change["action"], change["build"]))
+        .collect();
+    assert!(changes.ends_with(&[r#""undo" "c""#, r#""stop" "c""#, r#""mark" "c""#].map(str::to_owned)), "{changes:?}");
+    let error = site.fails(3, &["stage", "c"]);
+    assert!(error.contains("build c is bad") && error.contains("its deploy stopped at step gates"), "{error}");
 }

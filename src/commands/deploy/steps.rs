@@ -1,6 +1,7 @@
 //! What each step of a deploy does. Done again, it finds that it is done.
 
-use super::super::{activate, create, stage, swap_live, warmup};
+use super::super::gates::{self, Gate, Passed};
+use super::super::{activate, create, migrate, stage, swap_live, warmup};
 use crate::error::Result;
 use crate::model::change::Action;
 use crate::model::manifest::Progress;
@@ -21,11 +22,21 @@ pub fn take(site: &Site, plan: &Plan, step: Step) -> Result<Option<String>> {
     let _claim = if step == Step::Create { None } else { Some(site.claim(BuildRef::Name(name))?) };
     Ok(Some(match step {
         Step::Create => create(site, plan)?,
+        Step::Migrate => {
+            let applied = migrate::before_swap(site, name, plan.allow_destructive)?;
+            if applied.is_empty() {
+                "nothing to apply".into()
+            } else {
+                format!("applied {}", migrate::counted(&applied))
+            }
+        }
         Step::Activate => {
             activate::activate(site, name)?;
             format!("build {name} is ready")
         }
         Step::Warm => warmup::warm(site, name, site.config.warmup.concurrency)?.summary(),
+        Step::BeforeStage => passed(gates::pass(site, name, Gate::BeforeStage)?),
+        Step::BeforeLive => passed(gates::pass(site, name, Gate::BeforeLive)?),
         Step::Stage => {
             site.noting(Action::Stage, name, |deed| stage::point(site, name, deed))?;
             format!("build {name} is staged")
@@ -35,6 +46,10 @@ pub fn take(site: &Site, plan: &Plan, step: Step) -> Result<Option<String>> {
             format!("build {name} is live")
         }
     }))
+}
+
+fn passed(commands: Vec<Passed>) -> String {
+    format!("{} passed", commands.into_iter().map(|passed| passed.command.join(" ")).collect::<Vec<_>>().join("; "))
 }
 
 fn create(site: &Site, plan: &Plan) -> Result<String> {

@@ -1,8 +1,8 @@
 //! The way back from a deploy that fails or is given up.
 
-use super::super::{activate, rm, stop, warmup};
+use super::super::{activate, mark, rm, stop, warmup};
 use crate::error::{Error, Result};
-use crate::model::change::Action;
+use crate::model::change::{self, Action};
 use crate::model::name::BuildRef;
 use crate::model::observed::{Names, State};
 use crate::model::plan::{Plan, Step};
@@ -16,7 +16,9 @@ use crate::system::{files, signals};
 /// cut short can go on later; for anything else the build is to blame, and stays for a look at it.
 pub fn after(site: &Site, plan: &Plan, step: Step, error: Error) -> Error {
     let can_go_on = signals::noted().is_some() || matches!(error.code(), 3 | 4);
-    let kept = can_go_on || signals::shielded(|| set_aside(site, plan)).inspect_err(warn).is_err();
+    let reason =
+        format!("its deploy stopped at step {}: {}", step.name(), change::reason(&error.what(), &error.cause()));
+    let kept = can_go_on || signals::shielded(|| set_aside(site, plan, &reason)).inspect_err(warn).is_err();
     Error::Deploy { step: step.name(), name: plan.build, kept, source: Box::new(error) }
 }
 
@@ -24,13 +26,16 @@ fn warn(error: &Error) {
     tracing::warn!("the failed build is not set aside: {}: {}", error.what(), error.cause());
 }
 
-/// Gives the names back, stops the build, and ends the deploy.
-fn set_aside(site: &Site, plan: &Plan) -> Result<()> {
+/// Gives the names back, stops the build, marks it bad, and ends the deploy.
+fn set_aside(site: &Site, plan: &Plan, reason: &str) -> Result<()> {
     give_back(site, plan)?;
-    let whole = site.observe(plan.build)?.state() > State::Archived;
-    if whole {
-        let (name, _lock) = site.claim(BuildRef::Name(plan.build))?;
+    let (name, _lock) = site.claim(BuildRef::Name(plan.build))?;
+    if site.observe(name)?.state() > State::Archived {
         stop::stop(site, name)?;
+    }
+    // A build that did not come so far as to have a manifest is nothing that anybody could use.
+    if site.manifest(name)?.is_some() {
+        mark::mark(site, name, Some(reason))?;
     }
     files::remove(&site.layout.deploy()).map(drop)
 }
