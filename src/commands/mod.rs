@@ -21,6 +21,7 @@ mod port;
 mod prune;
 mod restart;
 mod rm;
+mod rollback;
 mod run;
 mod shell;
 mod stage;
@@ -145,6 +146,8 @@ verbs! {
     Deploy(deploy) = "deploy";
     /// Let nginx answer visitors of live with 503 and a page, or no longer
     Maintenance(maintenance) = "maintenance";
+    /// Make the build live again that was live before
+    Rollback(rollback) = "rollback";
     /// Let nobody move the names until thaw, but back
     Freeze(freeze) = "freeze";
     /// Let the names be moved again

@@ -61,7 +61,8 @@ pub struct Rolled {
 /// There is no such build, or it does not load; the names are as they were.
 pub fn rollback(site: &Site, wanted: Option<BuildName>) -> Result<(BuildName, Rolled)> {
     loop {
-        let chosen = choose(site, wanted, site.links()).or_else(|error| site.noting(Action::Rollback, wanted, |_| Err(error)));
+        let chosen =
+            choose(site, wanted, site.links()).or_else(|error| site.noting(Action::Rollback, wanted, |_| Err(error)));
         let (name, skipped) = chosen?;
         let _lock = site.lock_build(name)?;
         let rolled = site.noting(Action::Rollback, name, |deed| go_back(site, deed, (wanted, name)))?;
@@ -82,7 +83,7 @@ fn choose(site: &Site, wanted: Option<BuildName>, names: Names) -> Result<(Build
     let Some(name) = wanted else {
         return match lives.target(names.live, manifest) {
             (Some(name), skipped) => Ok((name, skipped)),
-            (None, skipped) => Err(Refusal::NoEarlier { skipped }.into()),
+            (None, skipped) => Err(Refusal::NoEarlier(skipped).into()),
         };
     };
     let name = site.resolve(BuildRef::Name(name))?;
@@ -135,7 +136,9 @@ fn stage(site: &Site, old: BuildName, before: &Names, name: BuildName) -> BuildN
             stage
         }
         None => {
-            tracing::warn!("build {old}, which is staged now, is damaged, and there is no other; builds create makes one");
+            tracing::warn!(
+                "build {old}, which is staged now, is damaged, and there is no other; builds create makes one"
+            );
             old
         }
     }

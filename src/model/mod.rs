@@ -25,6 +25,7 @@ pub mod render;
 pub mod requests;
 pub mod requirements;
 pub mod retention;
+pub mod rollback;
 pub mod rules;
 pub mod skeletons;
 pub mod slot;

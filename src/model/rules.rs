@@ -8,6 +8,7 @@ use super::layout::Role;
 use super::manifest::Bad;
 use super::name::BuildName;
 use super::observed::{Names, State};
+use super::rollback::Skipped;
 
 /// A command that a rule forbids, with what the rule looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +54,10 @@ pub enum Refusal {
         /// What is wrong with it.
         reason: String,
     },
+    /// No build that was live before can be live again.
+    NoEarlier(Vec<Skipped>),
+    /// A rollback leads to what was live once.
+    NeverLive(BuildName),
     /// Somebody has frozen the site.
     Frozen(Freeze),
     /// A running build listens on another port than the configuration gives it.
@@ -256,6 +261,11 @@ impl Refusal {
             Self::NotActive(_) => "it has no workers".into(),
             Self::NotReady(_, state) => format!("it is {state}; a build must be ready before it may be live"),
             Self::Bad { reason, .. } => reason.clone(),
+            Self::NoEarlier(skipped) if skipped.is_empty() => "the history knows no other build that was live".into(),
+            Self::NoEarlier(skipped) => {
+                skipped.iter().map(|(name, why)| format!("{name}: {why}")).collect::<Vec<_>>().join("; ")
+            }
+            Self::NeverLive(_) => "a rollback leads to a build that was live, and is as it was then".into(),
             Self::Frozen(freeze) => freeze.told(),
             Self::OtherPort { own, wanted, .. } => {
                 format!("it listens on {own}, and site.base_port in builds.toml now gives it {wanted}")
@@ -287,6 +297,10 @@ impl Refusal {
             Self::Canary { .. } => "builds canary --off ends it".into(),
             Self::NotActive(name) => format!("builds activate {name}"),
             Self::NotReady(name, _) => format!("builds stage {name}"),
+            Self::NoEarlier(_) => {
+                "builds history shows what was live; builds rollback NAME goes to one of them, builds swap-live NAME to any".into()
+            }
+            Self::NeverLive(name) => format!("builds swap-live {name} makes it live"),
             Self::Frozen(_) => "builds thaw, when whoever froze it agrees; builds rollback goes back".into(),
             Self::Bad { name, .. } => {
                 format!("builds mark {name} --good if it is not; builds list shows the other builds")
@@ -326,6 +340,8 @@ impl fmt::Display for Refusal {
             Self::Canary { name, verb, canary } => write!(f, "cannot {verb} {name}: build {canary} is the canary"),
             Self::NotActive(name) => write!(f, "build {name} is not active"),
             Self::NotReady(name, _) => write!(f, "build {name} is not ready"),
+            Self::NoEarlier(_) => f.write_str("no build is left to roll back to"),
+            Self::NeverLive(name) => write!(f, "build {name} was never live"),
             Self::Frozen(_) => f.write_str("the site is frozen"),
             Self::Bad { name, .. } => write!(f, "build {name} is bad"),
             Self::OtherPort { name, .. } => write!(f, "build {name} listens on another port"),

@@ -40,7 +40,7 @@ pub fn move_to(site: &Site, from: Names, to: Names) -> Result<Moved> {
     };
     let loaded = nginx.as_ref().map(Nginx::loaded).transpose()?.flatten();
     // A build may be older than a change of nginx.upstream.
-    for name in [to.live, to.stage].into_iter().flatten() {
+    for name in [to.live, to.stage].into_iter().flatten().filter(|&name| site.is_build(name)) {
         conf::write_upstreams(site, name, site.own_port(name)?)?;
     }
     let links = take(site, from, to)?;

@@ -56,7 +56,7 @@ pub fn start(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
         // Nobody knows how far a killed drain came, so what it left is replaced.
         zerg.stop()?;
     }
-    let may_end = site.names()?.role(name).is_none();
+    let may_end = site.links().role(name).is_none();
     zerg.start(may_end)
 }
 

@@ -50,6 +50,7 @@ mod requests;
 mod restart;
 mod reuse;
 mod rm_archive;
+mod rollback;
 mod signals;
 mod source;
 mod stage;

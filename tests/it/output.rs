@@ -23,6 +23,8 @@ pub const FIELDS: &[(&[&str], &str)] = &[
     (&["migrations", "c"], "build command leaves migrations"),
     (&["migrate", "c"], "build changed command migrations"),
     (&["swap-live"], "changed command live nginx_reloaded stage"),
+    (&["rollback"], "changed command live nginx_reloaded skipped stage"),
+    (&["rollback", "c"], "changed command live nginx_reloaded skipped stage"),
     (&["restart", "live"], "build changed command workers"),
     (&["deactivate", "b"], "build changed command"),
     (&["stop", "b"], "build changed command"),

@@ -43,7 +43,7 @@ impl Case {
 }
 
 /// On a site with live a, stage b, and a third build c.
-pub const THREE: [Case; 14] = [
+pub const THREE: &[Case] = &[
     Case { args: &["activate", "c"], between: &["listening"], ..PLAIN },
     Case {
         args: &["activate", "c"],
@@ -71,6 +71,11 @@ pub const THREE: [Case; 14] = [
     Case { args: &["prune", "--keep=0"], prepare: fresh, between: &[""], marker: Some(".removing-c"), ..PLAIN },
     Case { args: &["archive", "c"], prepare: fresh, between: &["archived"], ..PLAIN },
     Case { args: &["archive", "c", "--basis", "b"], prepare: fresh, between: &["archived"], ..PLAIN },
+    Case { args: &["rollback", "b"], prepare: left, ..PLAIN },
+    Case { args: &["rollback", "c"], prepare: left_and_stopped, between: &["listening", "ready"], ..PLAIN },
+    Case { args: &["mark", "c", "--bad", "slow"], prepare: good, ..PLAIN },
+    Case { args: &["freeze", "for a moment"], prepare: thawed, ..PLAIN },
+    Case { args: &["thaw"], prepare: frozen, ..PLAIN },
 ];
 
 /// On a site where uWSGI and nginx run, and nothing else is needed.
@@ -136,6 +141,36 @@ fn archived(site: &Site) {
 fn first(site: &Site) {
     fresh(site);
     site.ok(&["activate", "c"]);
+}
+
+/// Build b was live before a.
+fn left(site: &Site) {
+    home(site);
+    site.ok(&["swap-live"]);
+    site.ok(&["swap-live"]);
+}
+
+/// So was c, which is stopped since.
+fn left_and_stopped(site: &Site) {
+    ready(site);
+    site.ok(&["swap-live", "c"]);
+    site.ok(&["swap-live", "a"]);
+    site.ok(&["stage", "b"]);
+    site.ok(&["stop", "c"]);
+}
+
+fn good(site: &Site) {
+    stopped(site);
+    site.ok(&["mark", "c", "--good"]);
+}
+
+fn thawed(site: &Site) {
+    site.ok(&["thaw"]);
+    stopped(site);
+}
+
+fn frozen(site: &Site) {
+    site.ok(&["freeze", "for a moment"]);
 }
 
 fn absent(site: &Site) {

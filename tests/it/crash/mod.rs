@@ -49,7 +49,7 @@ fn every_changing_command_may_die_or_fail_at_every_call() {
             let cases: Vec<&Case> = cases.iter().filter(chosen).collect();
             scope.spawn(move || if cases.is_empty() { Vec::new() } else { try_lane(&cases, (lane, lanes)) })
         };
-        let all = [&THREE[..], &NONE, &INIT].into_iter().flat_map(|cases| (0..lanes).map(move |lane| (cases, lane)));
+        let all = [THREE, &NONE, &INIT].into_iter().flat_map(|cases| (0..lanes).map(move |lane| (cases, lane)));
         let running: Vec<_> = all.map(spawn).collect();
         running.into_iter().flat_map(|lane| lane.join().unwrap()).fold(Vec::new(), Row::add)
     });
