@@ -21,6 +21,7 @@ need mkfs.xfs xfsprogs
 need mkfs.btrfs btrfs-progs
 need faketime faketime
 need wrk wrk
+ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || packages="$packages postgresql"
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3-venv"
 # shellcheck disable=SC2086 # a list of packages
 [ -z "$packages" ] && exit 0

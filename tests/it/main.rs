@@ -41,6 +41,7 @@ mod mode;
 mod names;
 mod output;
 mod packages;
+mod postgres;
 mod progress;
 mod proof;
 mod proxy;

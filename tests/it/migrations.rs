@@ -79,7 +79,8 @@ fn additive_migrations_are_applied_and_destructive_ones_wait_for_a_word() {
     lay(&site, "additive");
     site.ok(&["create", "c"]);
     let said = site.ok(&["migrations", "c"]);
-    let expected = "default shop.0002_note additive\n  Add field note to basket\n  Create model Item\n  \
+    let expected = "default shop.0002_note additive\n  Add field note to basket\n  \
+        Alter field colour on basket\n  Create model Item\n  \
         Add field count to item\n  Remove field count from item\n  Raw Python operation\nbuild c brings 1 migration\n";
     assert_eq!(said, expected);
     let said = site.run(&["migrate", "c"]);
