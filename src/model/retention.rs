@@ -25,7 +25,7 @@ pub struct Candidate {
     pub bad: bool,
     /// Whether a rollback would go to it.
     pub target: bool,
-    /// Whether it answers a share of the live build's requests.
+    /// Whether it is the canary, or the build whose requests the canary shares.
     pub canary: bool,
     /// Whether a command works on it.
     pub busy: bool,
@@ -138,7 +138,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Role(Role::Live) => write!(f, "live"),
             Self::Role(Role::Stage) => write!(f, "staged"),
-            Self::Canary => write!(f, "a canary"),
+            Self::Canary => write!(f, "a canary, or requests of it go to one"),
             Self::Target => write!(f, "a rollback goes to it"),
             Self::Busy => write!(f, "a command works on it"),
             Self::Incomplete(name) => {

@@ -75,13 +75,14 @@ fn the_oldest_go_and_it_is_told_before_why() {
 #[test]
 fn what_somebody_needs_stays_whatever_its_age() {
     let site = Site::ready("plain", "\n[keep]\nbuilds = 0\n");
-    for build in ["c", "d", "e"] {
+    for build in ["c", "d", "e", "h"] {
         site.ok(&["create", build]);
         age(&site, build, 90);
     }
     site.ok(&["archive", "c"]);
     site.ok(&["find-free", "--reserve"]);
     site.write("deploy/builds/g/notes.txt", "not ours");
+    site.ok(&["canary", "h", "--workers", "1"]);
     let lock = File::options().write(true).open(site.root().join("run/build-d.lock")).unwrap();
     let lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, errno)| errno).unwrap();
     let expected = [
@@ -91,6 +92,7 @@ fn what_somebody_needs_stays_whatever_its_age() {
         "d stays: a command works on it",
         "f stays: incomplete: builds create f continues it, builds rm f removes it",
         "g stays: not made by builds: look into builds/g and move it away",
+        "h stays: a canary, or requests of it go to one",
     ];
     let told = reasons(&site.json(&["prune", "--explain"]));
     assert_eq!(told[0], "e goes: none is kept");
@@ -99,7 +101,10 @@ fn what_somebody_needs_stays_whatever_its_age() {
     assert_eq!(reasons(&site.json(&["prune", "--explain"])), expected);
     drop(lock);
     site.ok(&["prune"]);
-    assert_eq!(builds(&site), "a b c f g");
+    assert_eq!(builds(&site), "a b c f g h");
+    site.ok(&["canary", "--off"]);
+    site.ok(&["mark", "h", "--bad", "too slow"]);
+    assert_eq!(reasons(&site.json(&["prune"]))[0], "h goes: bad, and there is a younger good one");
 }
 
 #[test]
