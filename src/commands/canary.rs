@@ -74,6 +74,7 @@ pub fn start(site: &Site, reference: BuildRef, workers: u16) -> Result<Started> 
     };
     let (build, present) = (site.observe(name)?, site.canary()?);
     rules::canary(name, build.state(), &site.names()?, present.as_ref())?;
+    rules::good(name, build.bad())?;
     rules::running(live, site.observe(live)?.state())?;
     let wanted = Canary { name, of: live, slot: site.slot(live), workers };
     let serves = present == Some(wanted) && canary::serves(site, &wanted);

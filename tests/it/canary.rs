@@ -96,6 +96,9 @@ fn build_of(body: &str) -> String {
 fn what_would_end_its_workers_or_those_beside_it_is_refused() {
     let site = three("");
     assert!(site.fails(3, &["canary", "live"]).contains("cannot canary a: it is live"));
+    site.ok(&["mark", "c", "--bad", "slow"]);
+    assert!(site.fails(3, &["canary", "c"]).contains("build c is bad"));
+    site.ok(&["mark", "c", "--good"]);
     site.ok(&["activate", "c"]);
     site.ok(&["canary", "c"]);
     for verb in ["restart", "deactivate", "stop", "rm", "archive"] {
@@ -105,6 +108,8 @@ fn what_would_end_its_workers_or_those_beside_it_is_refused() {
     }
     assert!(site.fails(3, &["restart", "live"]).contains("cannot restart a: build c is the canary"));
     assert!(site.fails(3, &["canary", "b"]).contains("cannot canary b: build c is the canary"));
+    site.ok(&["prune", "--keep", "0"]);
+    assert!(site.build("c").exists());
     for command in ["restart b", "activate a", "stage c", "stage b", "canary --off", "restart live", "stop c"] {
         site.ok(&command.split(' ').collect::<Vec<_>>());
     }

@@ -18,6 +18,7 @@ pub const FIELDS: &[(&[&str], &str)] = &[
     (&["create", "c"], "build changed command manifest port tag"),
     (&["activate", "c"], "build changed command workers"),
     (&["warmup", "c"], "build changed command max_ms p50_ms p95_ms requests seconds workers"),
+    (&["canary", "c"], "build changed command of share workers"),
     (&["stage", "c"], "build changed command live nginx_reloaded stage"),
     (&["gates", "c"], "build command passed"),
     (&["migrations", "c"], "build command leaves migrations"),
