@@ -32,4 +32,5 @@ pub mod slot;
 pub mod tag;
 pub mod time;
 pub mod warmth;
+pub mod watch;
 pub mod wish;

@@ -48,7 +48,7 @@ impl Request {
     }
 
     /// How long it took, in milliseconds: the workers, where one was asked, as a slow client is no fault of theirs.
-    fn milliseconds(&self) -> u64 {
+    pub fn milliseconds(&self) -> u64 {
         // What is too large, or below zero, becomes the nearest number that is not.
         (self.upstream.unwrap_or(self.seconds) * 1000.0).round() as u64
     }
@@ -90,6 +90,18 @@ impl Tally {
     /// What those of a build amount to, or of nginx itself.
     pub fn sum(&self, build: Option<BuildName>) -> Sum {
         self.builds.get(&build).map(Counted::sum).unwrap_or_default()
+    }
+
+    /// How many took longer than so many milliseconds.
+    pub fn slower_than(&self, longest: u64) -> u64 {
+        let times = self.builds.values().flat_map(|counted| &counted.milliseconds);
+        times.filter(|&&time| time > longest).count() as u64
+    }
+
+    /// What all of them amount to.
+    pub fn total(&self) -> Sum {
+        let milliseconds = self.builds.values().flat_map(|counted| counted.milliseconds.iter().copied()).collect();
+        Counted { errors: self.builds.values().map(|counted| counted.errors).sum(), milliseconds }.sum()
     }
 
     /// The builds that have answered any.
@@ -190,6 +202,8 @@ mod tests {
         assert_eq!(tally.sum(Some(c)), Sum { requests: 100, errors: 10, p50_ms: 50, p95_ms: 95 });
         assert_eq!(tally.sum(None), Sum { requests: 1, errors: 1, p50_ms: 500, p95_ms: 500 });
         assert_eq!(tally.sum("d".parse().ok()), Sum::default());
+        assert_eq!(tally.slower_than(99), 2);
+        assert_eq!(tally.total(), Sum { requests: 101, errors: 11, p50_ms: 51, p95_ms: 96 });
         assert_eq!(tally.builds().collect::<Vec<_>>(), [c]);
     }
 
