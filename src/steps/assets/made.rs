@@ -16,9 +16,10 @@ const OTHER_FILES: [&str; 5] = [".DEPLOY_TAG", "build.ini", "build.json", "live.
 /// Names anywhere of what is kept for speed alone.
 const CACHES: [&str; 3] = ["__pycache__", ".cache", ".vite"];
 
-/// The files of a build at one moment. A file that is written changes its ctime, whoever sets back its other times.
+/// The files of a build at one moment, each with its inode, its size and a time. A file that is written changes its ctime,
+/// whoever sets back its other times.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Before(BTreeMap<PathBuf, (u64, i64, i64)>);
+pub struct Before(BTreeMap<PathBuf, (u64, u64, i64, i64)>);
 
 impl Before {
     /// Those of now.
@@ -38,7 +39,12 @@ impl Before {
             }
             let data = fs::symlink_metadata(entry.path()).map_err(Error::io("look at", entry.path()))?;
             let path = entry.path().strip_prefix(directory).unwrap_or(entry.path()).to_owned();
-            found.insert(path, (data.ino(), data.ctime(), data.ctime_nsec()));
+            // That of a shared file changes also when another build gets or loses it; but nobody may write into it.
+            let (seconds, nanoseconds) = match data.nlink() {
+                1 => (data.ctime(), data.ctime_nsec()),
+                _ => (data.mtime(), data.mtime_nsec()),
+            };
+            found.insert(path, (data.ino(), data.len(), seconds, nanoseconds));
         }
         Ok(Self(found))
     }
@@ -70,4 +76,25 @@ pub fn naming(statics: &Path, directory: &Path, written: &[PathBuf], names: &[St
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::tree::scratch::Scratch;
+
+    #[test]
+    fn what_another_build_gets_meanwhile_was_not_written() {
+        let place = Scratch::new();
+        for (file, other) in [("shared", "theirs"), ("own", "other")] {
+            fs::hard_link(place.write(format!("build/{file}"), "1234"), place.join(other)).unwrap();
+        }
+        fs::remove_file(place.join("other")).unwrap();
+        let build = place.join("build");
+        let before = Before::of(&build).unwrap();
+        fs::hard_link(build.join("shared"), place.join("another")).unwrap();
+        fs::write(build.join("own"), "5678").unwrap();
+        fs::write(build.join("new"), "").unwrap();
+        assert_eq!(before.written_since(&build).unwrap().unwrap(), [Path::new("new"), Path::new("own")]);
+    }
 }
