@@ -6,10 +6,8 @@ the same modules, has of the same source is copied; it may be empty. Of what lie
 """
 
 import os
-import py_compile
 import sys
 from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
-from multiprocessing import get_context
 
 CHECKED = MAGIC_NUMBER + (3).to_bytes(4, "little")
 # What others make, anywhere.
@@ -41,15 +39,22 @@ def compile_one(work):
     if read(target)[:16] == head:
         return
     known = read(cache_from_source(os.path.join(earlier, module))) if earlier else b""
+    if known[:16] == head:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(target + ".new", "wb") as file:
+            file.write(known)
+        os.replace(target + ".new", target)
+    else:
+        compile_anew(source, target, module)
+
+
+def compile_anew(source, target, module):
+    # To load it takes longer than most builds need for all their modules, which an earlier one has.
+    import py_compile
+
     try:
-        if known[:16] == head:
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            with open(target + ".new", "wb") as file:
-                file.write(known)
-            os.replace(target + ".new", target)
-        else:
-            mode = py_compile.PycInvalidationMode.CHECKED_HASH
-            py_compile.compile(source, target, module, doraise=True, invalidation_mode=mode)
+        mode = py_compile.PycInvalidationMode.CHECKED_HASH
+        py_compile.compile(source, target, module, doraise=True, invalidation_mode=mode)
     # A template of a module, or one for another Python. Whoever imports it learns what is wrong with it.
     except (py_compile.PyCompileError, UnicodeDecodeError, ValueError):
         pass
@@ -62,6 +67,8 @@ if __name__ == "__main__":
         for one in work:
             compile_one(one)
     else:
+        from multiprocessing import get_context
+
         # Whatever way of starting processes is this Python's usual one, the others cannot load what came by -c.
         with get_context("fork").Pool(len(os.sched_getaffinity(0))) as pool:
             pool.map(compile_one, work, chunksize=20)
