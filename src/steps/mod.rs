@@ -12,6 +12,7 @@ mod overlay;
 mod places;
 mod python;
 pub mod source;
+mod spare;
 mod stamp;
 mod store;
 
@@ -32,7 +33,7 @@ use crate::model::wish::Wish;
 use crate::serve::vassal;
 use crate::site::Site;
 use crate::system::process::Run;
-use crate::system::tree::{Cloned, Copied, Selection};
+use crate::system::tree::{Copied, Selection};
 use crate::system::{files, tree};
 pub use course::Course;
 use graph::Node;
@@ -220,9 +221,9 @@ impl<'a> Making<'a> {
         Ok(copied)
     }
 
-    /// Counts what a step has put into the build.
-    fn count(&self, cloned: Cloned) {
-        self.shared.fetch_add(cloned.shared, Ordering::SeqCst);
+    /// Counts bytes that a step has put into the build without taking room.
+    fn count(&self, shared: u64) {
+        self.shared.fetch_add(shared, Ordering::SeqCst);
     }
 
     /// Has an entry of the store found by later builds when it is on the disk.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::store::{Record, Store};
+use super::store::{Record, Store, TREE};
 use super::{Making, Note};
 use crate::error::Result;
 use crate::model::digest::{Digest, Inputs};
@@ -29,22 +29,21 @@ pub fn run(making: &Making, log: &Path) -> Result<Note> {
     let (store, inputs) = (Store::open(making.site, "node")?, inputs(&directory, verb)?);
     making.manifest().digests.insert("node".into(), inputs.key());
     if let Some(entry) = making.reusable(|| store.find(&inputs.key())) {
-        tree::remove_all(&modules)?;
-        making.count(store.clone(&entry.tree("node_modules"), &modules, entry.record.sealed)?);
+        making.count(store.give(&entry, &modules)?);
         let note = format!("{} packages, reused", entry.record.packages.len());
         note_packages(making, entry.record.packages);
         return Ok(Some(note));
     }
     let why = making.because(&store, &inputs)?;
     install(making, &directory, verb, log)?;
-    let record = Record { inputs, packages: installed(&modules)?, sealed: reuse == Reuse::Sealed };
-    if record.sealed {
+    let (packages, sealed) = (installed(&modules)?, reuse == Reuse::Sealed);
+    if sealed {
         tree::seal(&modules)?;
     }
-    note_packages(making, record.packages.clone());
-    let note = format!("npm {verb}, {} packages, {why}", record.packages.len());
-    store.clone(&modules, &store.begin(making.name)?.join("node_modules"), record.sealed)?;
-    making.pend(store.record(making.name, &record)?);
+    note_packages(making, packages.clone());
+    let note = format!("npm {verb}, {} packages, {why}", packages.len());
+    let bytes = store.clone(&modules, &store.begin(making.name)?.join(TREE), sealed)?.bytes;
+    making.pend(store.record(making.name, &Record { inputs, packages, sealed, bytes })?);
     Ok(Some(note))
 }
 

@@ -3,6 +3,8 @@
 //! A build gets a clone, so an entry may go at any time without harm to a build. An entry gets its name when it is on the
 //! disk, together with the build for which it was made.
 
+mod spare;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -30,6 +32,8 @@ pub struct Record {
     pub packages: Vec<Package>,
     /// Whether nobody writes into its files, so that builds may have links to them.
     pub sealed: bool,
+    /// The sizes of the files in its tree added up.
+    pub bytes: u64,
 }
 
 /// A finished tree.
@@ -72,7 +76,10 @@ impl<'a> Store<'a> {
 
     /// The entry that these inputs made.
     pub fn find(&self, key: &Digest) -> Option<Entry> {
-        let directory = self.place(key);
+        self.read(self.place(key), key)
+    }
+
+    fn read(&self, directory: PathBuf, key: &Digest) -> Option<Entry> {
         let record = fs::read(directory.join("entry.json")).ok()?;
         let record: Record = serde_json::from_slice(&record).ok()?;
         // Its name alone does not tell what it is.
@@ -94,12 +101,15 @@ impl<'a> Store<'a> {
     /// # Errors
     /// It cannot be read or written.
     pub fn clone(&self, from: &Path, to: &Path, sealed: bool) -> Result<Cloned> {
-        let how = match (self.shares_blocks, sealed) {
+        Ok(tree::clone(from, to, self.sharing(sealed))?)
+    }
+
+    fn sharing(&self, sealed: bool) -> Sharing {
+        match (self.shares_blocks, sealed) {
             (true, _) => Sharing::Blocks,
             (false, true) => Sharing::Links,
             (false, false) => Sharing::Nothing,
-        };
-        Ok(tree::clone(from, to, how)?)
+        }
     }
 
     /// An empty directory for an entry that build `name` makes.
@@ -159,6 +169,7 @@ impl Pending {
 pub fn forget(site: &Site, name: BuildName) -> Result<()> {
     for kind in KINDS {
         tree::remove_all(&unfinished(site, kind, name))?;
+        tree::remove_all(&spare::unfinished(site, kind, name))?;
     }
     Ok(tree::remove_all(&cache(site, name))?)
 }
@@ -225,6 +236,9 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     });
     copied.map_err(Error::io("copy", to))
 }
+
+/// The name of an entry's packages in it.
+pub const TREE: &str = "packages";
 
 const KINDS: [&str; 3] = ["assets", "node", "python"];
 

@@ -54,6 +54,7 @@ mod rm_archive;
 mod rollback;
 mod signals;
 mod source;
+mod spare;
 mod stage;
 mod stats;
 mod strange;

@@ -5,10 +5,12 @@ mod made;
 mod reuse;
 
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use super::store::{self, Entry, Record, Store};
 use super::{Making, Note};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::system::process::{CommandError, Run};
 use crate::system::{files, tree};
 use made::Before;
 
@@ -21,7 +23,7 @@ pub fn run(making: &Making, log: &Path) -> Result<Note> {
     };
     if !making.site.config.assets.reuse {
         empty(making)?;
-        commands.iter().try_for_each(|command| Ok::<_, Error>(making.command(command).logged(log)?))?;
+        run_all(making, &commands, |command| command.logged(log))?;
         return Ok(Some(what));
     }
     let inputs = match reuse::inputs(making, &commands)? {
@@ -40,9 +42,9 @@ pub fn run(making: &Making, log: &Path) -> Result<Note> {
         Err(never) => return Ok(Some(format!("{what}, {why}; not for reuse, as {never}"))),
     };
     let directory = store.begin(making.name)?;
-    store.clone(&statics(making), &directory.join("static"), false)?;
+    let bytes = store.clone(&statics(making), &directory.join("static"), false)?.bytes;
     store::put(&made, making.paths.dir(), &directory.join("build"))?;
-    making.pend(store.record(making.name, &Record { inputs, packages: Vec::new(), sealed: false })?);
+    making.pend(store.record(making.name, &Record { inputs, packages: Vec::new(), sealed: false, bytes })?);
     Ok(Some(format!("{what}, {why}")))
 }
 
@@ -51,9 +53,7 @@ fn make(making: &Making, commands: &[Vec<String>], log: &Path) -> Result<Result<
     empty(making)?;
     let before = Before::of(making.paths.dir())?;
     let foreign = reuse::foreign();
-    for command in commands {
-        making.command(command).without(foreign.iter().cloned()).logged(log)?;
-    }
+    run_all(making, commands, |command| command.without(foreign.iter().cloned()).logged(log))?;
     let written = match before.written_since(making.paths.dir())? {
         Ok(written) => written,
         Err(why) => return Ok(Err(why)),
@@ -66,11 +66,21 @@ fn make(making: &Making, commands: &[Vec<String>], log: &Path) -> Result<Result<
     })
 }
 
+/// Runs the commands. They mostly keep one processor busy, so that another is free for what makes the rest, and the next
+/// build, come sooner.
+fn run_all(making: &Making, commands: &[Vec<String>], run: impl Fn(Run) -> Result<(), CommandError>) -> Result<()> {
+    thread::scope(|scope| {
+        let prepared = scope.spawn(|| making.prepare());
+        commands.iter().try_for_each(|command| run(making.command(command)))?;
+        prepared.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
 /// Puts what an entry has into the build.
 fn take(making: &Making, store: &Store, entry: &Entry) -> Result<()> {
     let statics = statics(making);
     tree::remove_all(&statics)?;
-    making.count(store.clone(&entry.tree("static"), &statics, entry.record.sealed)?);
+    making.count(store.clone(&entry.tree("static"), &statics, entry.record.sealed)?.shared);
     store::put_all(&entry.tree("build"), making.paths.dir())
 }
 

@@ -8,7 +8,7 @@ mod venv;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use super::store::{self, Entry, Record, Store};
+use super::store::{self, Record, Store, TREE};
 use super::{Making, Note, bytecode};
 use crate::error::{Error, Result};
 use crate::model::config::Installer;
@@ -85,7 +85,8 @@ fn reusing(
     let store = Store::open(making.site, "python")?;
     making.manifest().digests.insert("python".into(), inputs.key());
     if let Some(entry) = making.reusable(|| store.find(&inputs.key())) {
-        take(making, &store, &entry, venv)?;
+        making.count(store.give(&entry, &venv.packages)?);
+        store::put_all(&entry.tree("others"), venv.directory)?;
         let note = format!("{} packages, reused", entry.record.packages.len());
         return Ok((entry.record.packages, note));
     }
@@ -93,33 +94,28 @@ fn reusing(
     let latest = if making.fresh { None } else { store.latest()? };
     let basis = latest.filter(|entry| inputs::serves(&inputs, &entry.record.inputs));
     if let Some(basis) = &basis {
-        take(making, &store, basis, venv)?;
+        tree::remove_all(&venv.packages)?;
+        making.count(store.clone(&basis.tree(TREE), &venv.packages, basis.record.sealed)?.shared);
+        store::put_all(&basis.tree("others"), venv.directory)?;
     }
     install(making, files, log)?;
     bytecode::compile(making, &venv.packages, None, log)?;
     tree::seal(&venv.packages)?;
 
-    let packages = Packages::of(venv)?;
-    let all = packages.list.len();
+    let Packages { list: packages, others } = Packages::of(venv)?;
+    let all = packages.len();
     let note = basis.map_or_else(
         || format!("{all} packages, {why}"),
         |basis| {
-            let new = packages.list.iter().filter(|package| !basis.record.packages.contains(package)).count();
+            let new = packages.iter().filter(|package| !basis.record.packages.contains(package)).count();
             format!("{why}: {new} of {all} wheels")
         },
     );
     let directory = store.begin(making.name)?;
-    store.clone(&venv.packages, &directory.join("packages"), true)?;
-    store::put(&packages.others, venv.directory, &directory.join("others"))?;
-    making.pend(store.record(making.name, &Record { inputs, packages: packages.list.clone(), sealed: true })?);
-    Ok((packages.list, note))
-}
-
-/// Puts the packages of an entry into the build.
-fn take(making: &Making, store: &Store, entry: &Entry, venv: &Venv) -> Result<()> {
-    tree::remove_all(&venv.packages)?;
-    making.count(store.clone(&entry.tree("packages"), &venv.packages, entry.record.sealed)?);
-    store::put_all(&entry.tree("others"), venv.directory)
+    let bytes = store.clone(&venv.packages, &directory.join(TREE), true)?.bytes;
+    store::put(&others, venv.directory, &directory.join("others"))?;
+    making.pend(store.record(making.name, &Record { inputs, packages: packages.clone(), sealed: true, bytes })?);
+    Ok((packages, note))
 }
 
 /// The requirement files of the build: those of the configuration, or `requirements.txt` if there is one.

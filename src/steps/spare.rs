@@ -1,0 +1,33 @@
+//! What one create leaves for the next.
+
+use super::Making;
+use super::store::Store;
+use crate::error::Result;
+use crate::system::files;
+
+impl Making<'_> {
+    /// Makes spares of the packages that this build has, without which the next one has to clone them; and writes to the
+    /// disk what is there by now, so that little is left for the end.
+    ///
+    /// # Errors
+    /// The disk has an error, of which it tells only once.
+    pub(super) fn prepare(&self) -> Result<()> {
+        self.course.follow("spare", || {
+            for kind in ["python", "node"] {
+                if let Err(error) = files::together(|| self.make_spare(kind)) {
+                    tracing::debug!("no spare of {kind}: {}: {}", error.what(), error.cause());
+                }
+            }
+            files::sync_all(self.paths.dir()).map(|()| None)
+        })?;
+        Ok(())
+    }
+
+    fn make_spare(&self, kind: &'static str) -> Result<()> {
+        let key = self.manifest().digests.get(kind).cloned();
+        let Some(key) = key else { return Ok(()) };
+        let spare = Store::open(self.site, kind)?.make_spare(self.name, &key)?;
+        spare.into_iter().for_each(|spare| self.pend(spare));
+        Ok(())
+    }
+}
