@@ -11,12 +11,13 @@ pub mod node;
 mod overlay;
 mod places;
 mod python;
+mod size;
 pub mod source;
 mod spare;
 mod stamp;
 mod store;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -61,6 +62,8 @@ pub struct Making<'a> {
     files: Mutex<BTreeSet<PathBuf>>,
     /// The bytes that were put into the build without taking room of their own.
     shared: AtomicU64,
+    /// The sizes in bytes of trees that need not be looked at again.
+    sizes: Mutex<BTreeMap<PathBuf, u64>>,
 }
 
 /// What a step did, for the line that an operator reads. `None` where there was nothing to do.
@@ -169,6 +172,7 @@ impl<'a> Making<'a> {
             pending: Mutex::default(),
             files: Mutex::default(),
             shared: AtomicU64::new(shared),
+            sizes: Mutex::default(),
         })
     }
 
@@ -296,8 +300,7 @@ impl<'a> Making<'a> {
         let statics = self.site.layout.static_of(self.name);
         thread::scope(|scope| {
             scope.spawn(|| {
-                let size = |directory: &Path| fs_extra::dir::get_size(directory).ok();
-                let (bytes, static_bytes) = (size(self.paths.dir()), size(&statics));
+                let (bytes, static_bytes) = (self.size(self.paths.dir()), self.size(&statics));
                 let mut manifest = self.manifest();
                 (manifest.bytes, manifest.static_bytes) = (bytes, static_bytes);
             });

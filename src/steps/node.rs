@@ -30,6 +30,7 @@ pub fn run(making: &Making, log: &Path) -> Result<Note> {
     making.manifest().digests.insert("node".into(), inputs.key());
     if let Some(entry) = making.reusable(|| store.find(&inputs.key())) {
         making.count(store.give(&entry, &modules)?);
+        making.measured(&modules, entry.record.bytes);
         let note = format!("{} packages, reused", entry.record.packages.len());
         note_packages(making, entry.record.packages);
         return Ok(Some(note));
@@ -43,6 +44,7 @@ pub fn run(making: &Making, log: &Path) -> Result<Note> {
     note_packages(making, packages.clone());
     let note = format!("npm {verb}, {} packages, {why}", packages.len());
     let bytes = store.clone(&modules, &store.begin(making.name)?.join(TREE), sealed)?.bytes;
+    making.measured(&modules, bytes);
     making.pend(store.record(making.name, &Record { inputs, packages, sealed, bytes })?);
     Ok(Some(note))
 }

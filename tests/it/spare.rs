@@ -48,3 +48,16 @@ fn nothing_is_prepared_where_no_command_takes_the_time() {
     site.ok(&["create", "a"]);
     assert_eq!(inode(find(&site.root().join("deps/store"), "spare")), None);
 }
+
+#[test]
+fn a_manifest_tells_the_size_of_packages_that_nobody_has_looked_at() {
+    let site = Site::up("demo", "");
+    for build in ["a", "b"] {
+        let told = site.json(&["create", build])["manifest"]["bytes"].as_u64().unwrap();
+        let entries = WalkDir::new(site.build(build)).into_iter().map(|entry| entry.unwrap());
+        let files = entries.filter(|entry| !entry.file_type().is_dir());
+        let there: u64 = files.map(|file| file.metadata().unwrap().len()).sum();
+        // But for what comes after the steps: the last manifest, and what the vassal has.
+        assert!(there.abs_diff(told) < 20_000 && told > 1_000_000, "{build}: {told} and {there}");
+    }
+}

@@ -86,6 +86,7 @@ fn reusing(
     making.manifest().digests.insert("python".into(), inputs.key());
     if let Some(entry) = making.reusable(|| store.find(&inputs.key())) {
         making.count(store.give(&entry, &venv.packages)?);
+        making.measured(&venv.packages, entry.record.bytes);
         store::put_all(&entry.tree("others"), venv.directory)?;
         let note = format!("{} packages, reused", entry.record.packages.len());
         return Ok((entry.record.packages, note));
@@ -113,6 +114,7 @@ fn reusing(
     );
     let directory = store.begin(making.name)?;
     let bytes = store.clone(&venv.packages, &directory.join(TREE), true)?.bytes;
+    making.measured(&venv.packages, bytes);
     store::put(&others, venv.directory, &directory.join("others"))?;
     making.pend(store.record(making.name, &Record { inputs, packages: packages.clone(), sealed: true, bytes })?);
     Ok((packages, note))
