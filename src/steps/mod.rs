@@ -86,7 +86,8 @@ const STEPS: [Node<Work>; 9] = [
     once("node", &["stamp"], node::run),
     again("links", &["stamp"], links::run),
     again("conf", &["stamp"], conf::run),
-    once("assets", &["python", "node", "links"], assets::run),
+    // Python would write bytecode of its own for what has none yet.
+    once("assets", &["python", "bytecode", "node", "links"], assets::run),
 ];
 
 const fn again(

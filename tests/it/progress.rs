@@ -126,8 +126,8 @@ fn timings_are_a_trace_in_which_what_ran_at_once_is_in_different_rows() {
         let overlaps: Vec<_> = pairs.filter(|(one, other)| one.0 < other.1 && other.0 < one.1).collect();
         assert!(overlaps.iter().all(|(one, other)| one.2 != other.2), "{overlaps:?}");
     }
-    let (python, conf) = (of(&first, "python"), of(&first, "conf"));
-    assert!(python.0 < conf.1 && conf.0 < python.1 && python.2 != conf.2, "{first:?}");
+    let (python, bytecode) = (of(&first, "python"), of(&first, "bytecode"));
+    assert!(python.0 < bytecode.1 && bytecode.0 < python.1 && python.2 != bytecode.2, "{first:?}");
 }
 
 #[test]
