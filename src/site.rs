@@ -3,6 +3,7 @@
 mod canary;
 mod freeze;
 mod history;
+mod hooks;
 mod locks;
 mod observe;
 
@@ -14,6 +15,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use crate::error::{Error, LinkFault, Result};
@@ -50,6 +52,8 @@ pub struct Site {
     /// How long this command may still wait for locks that others hold. All its waits count together: who waits for
     /// a role's build may find the role moved, and then waits for the next one.
     patience: Mutex<Duration>,
+    /// How many deeds are under way, one within another.
+    deeds: AtomicUsize,
 }
 
 impl Site {
@@ -72,7 +76,14 @@ impl Site {
         let layout = Layout::new(&config.site.root);
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
-        Ok(Self { config, layout, file, fingerprint: hasher.finish(), patience: patience.into() })
+        Ok(Self {
+            config,
+            layout,
+            file,
+            fingerprint: hasher.finish(),
+            patience: patience.into(),
+            deeds: AtomicUsize::new(0),
+        })
     }
 
     /// The port of a build.

@@ -15,7 +15,7 @@ use crate::model::rules;
 use crate::model::wish::Wish;
 use crate::report::Done;
 use crate::serve::emperor::Emperor;
-use crate::site::Site;
+use crate::site::{Deed, Site};
 use crate::steps::{self, Course};
 
 /// What to make.
@@ -60,7 +60,7 @@ pub fn create(site: &Site, name: BuildName, wish: &Wish, course: &Course) -> Res
     let port = site.port(name)?;
     let _lock = site.lock_build(name)?;
     site.check_ours(name)?;
-    let manifest = site.noting(Action::Create, name, |_| make(site, name, wish, course))?;
+    let manifest = site.noting(Action::Create, name, |deed| make(site, deed, name, (wish, course)))?;
     course.follow("tidy", || {
         steps::tidy(site, name);
         Ok(None)
@@ -75,7 +75,7 @@ pub fn create(site: &Site, name: BuildName, wish: &Wish, course: &Course) -> Res
         .with("manifest", &manifest))
 }
 
-fn make(site: &Site, name: BuildName, wish: &Wish, course: &Course) -> Result<Manifest> {
+fn make(site: &Site, deed: &Deed, name: BuildName, (wish, course): (&Wish, &Course)) -> Result<Manifest> {
     let existing = if site.is_build(name) { Some(site.observe(name)?) } else { None };
     let cut = existing.as_ref().filter(|build| build.lacks_listen()).and_then(|build| build.manifest.clone());
     let cut = cut
@@ -90,6 +90,7 @@ fn make(site: &Site, name: BuildName, wish: &Wish, course: &Course) -> Result<Ma
     // A build that has no source, or cannot listen in the end, is not worth beginning.
     steps::source::directory(site)?;
     Emperor::Vassals.wake(site)?;
+    deed.ask(|| Ok(site.links()))?;
 
     match cut {
         Some(manifest) => steps::listen(site, manifest, course),

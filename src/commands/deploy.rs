@@ -1,3 +1,4 @@
+mod retire;
 mod steps;
 mod undo;
 
@@ -6,6 +7,7 @@ use serde_json::json;
 
 use super::Cli;
 use crate::error::{Error, Result};
+use crate::model::change::Action;
 use crate::model::plan::{Plan, Planned};
 use crate::model::rules::Refusal;
 use crate::model::wish::Wish;
@@ -55,7 +57,7 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
         return undo::abort(&site, cut_short(&site)?);
     }
     let plan = plan(&site, arguments, || begin(&site, wish))?;
-    execute(&site, &plan, cli.common.json)
+    site.noting(Action::Deploy, plan.build, |_| execute(&site, &plan, cli.common.json))
 }
 
 /// The plan that was cut short, where it is to go on, or a new one.

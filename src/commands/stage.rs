@@ -63,10 +63,14 @@ pub fn stage(site: &Site, name: BuildName) -> Result<Staged> {
 
 /// Points `_stage` at a build that is warm; the names then, and what that took. The caller holds the build's lock.
 pub fn point(site: &Site, name: BuildName, deed: &mut Deed) -> Result<(Names, Moved)> {
+    let allowed = |before: Names| {
+        site.check_thawed()?;
+        rules::stage(name, site.observe(name)?.state(), &before)?;
+        Ok(Names { stage: Some(name), ..before })
+    };
+    deed.ask(|| allowed(site.names()?))?;
     let before = deed.lock_names()?;
-    site.check_thawed()?;
-    rules::stage(name, site.observe(name)?.state(), &before)?;
-    let names = Names { stage: Some(name), ..before };
+    let names = allowed(before)?;
     let moved = names::move_to(site, before, names)?;
     deed.changed(moved.links || moved.reloaded);
     Ok((names, moved))

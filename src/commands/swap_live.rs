@@ -38,13 +38,17 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
 /// canary of the old live build, with [`canary::end_stale`].
 pub fn swap(site: &Site, name: BuildName) -> Result<(Names, Moved)> {
     site.noting(Action::Swap, name, |deed| {
+        let allowed = |before: Names| {
+            let build = site.observe(name)?;
+            if before.live != Some(name) {
+                site.check_thawed()?;
+                rules::good(name, build.bad())?;
+            }
+            Ok(rules::swap(name, build.state(), &before)?)
+        };
+        deed.ask(|| allowed(site.names()?))?;
         let before = deed.lock_names()?;
-        let build = site.observe(name)?;
-        if before.live != Some(name) {
-            site.check_thawed()?;
-            rules::good(name, build.bad())?;
-        }
-        let after = rules::swap(name, build.state(), &before)?;
+        let after = allowed(before)?;
         let moved = names::move_to(site, before, after)?;
         deed.changed(moved.links || moved.reloaded);
         Ok((after, moved))

@@ -62,6 +62,8 @@ pub enum Action {
     Swap,
     /// An earlier live build became live again.
     Rollback,
+    /// A build was made and made live, in the steps that have lines of their own.
+    Deploy,
     /// A deploy was taken back: the names are as before it.
     Undo,
     /// `init` gave the names to builds.

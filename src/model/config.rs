@@ -7,11 +7,13 @@ mod document;
 mod env;
 mod error;
 mod gates;
+mod hooks;
 mod keep;
 mod kind;
 mod kinds;
 mod migrate;
 mod nginx;
+mod notify;
 mod paths;
 mod rule;
 mod section;
@@ -27,9 +29,11 @@ use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
 pub use gates::Gates;
+pub use hooks::{Hook, Hooks};
 pub use keep::Keep;
 pub use migrate::Migrate;
 pub use nginx::{Nginx, Upstream};
+pub use notify::Notify;
 pub use site::Site;
 pub use uwsgi::Uwsgi;
 pub use values::{ArgumentList, Listen};
@@ -64,6 +68,10 @@ pub struct Config {
     pub keep: Keep,
     /// `[migrate]`: what a deploy does about database migrations.
     pub migrate: Migrate,
+    /// `[hooks]`: commands that are run when something changes.
+    pub hooks: Hooks,
+    /// `[notify]`: whom to tell of changes.
+    pub notify: Notify,
     /// `[env]`: further environment variables for every command that runs in a build and for its
     /// workers. Any name of letters, digits and `_` but those that builds sets itself. The values
     /// may be secrets.
@@ -182,6 +190,8 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
         gates: document.section("gates", Gates::read),
         keep: document.section("keep", Keep::read),
         migrate: document.section("migrate", Migrate::read),
+        hooks: document.section("hooks", Hooks::read),
+        notify: document.section("notify", Notify::read),
         env: document.section("env", env::read),
         lines: BTreeMap::new(),
     };
@@ -218,6 +228,8 @@ impl fmt::Debug for Config {
             .field("gates", &self.gates)
             .field("keep", &self.keep)
             .field("migrate", &self.migrate)
+            .field("hooks", &self.hooks)
+            .field("notify", &self.notify)
             .field("env", &self.env.keys())
             .finish()
     }

@@ -178,6 +178,11 @@ impl Layout {
         self.logs().join("migrate.log")
     }
 
+    /// The output of the operator's hooks.
+    pub fn hooks_log(&self) -> PathBuf {
+        self.logs().join("hooks.log")
+    }
+
     /// The output of the commands that fetch packages.
     pub fn wheels_log(&self) -> PathBuf {
         self.logs().join("wheels.log")

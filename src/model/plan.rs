@@ -59,6 +59,8 @@ pub enum Step {
     BeforeLive,
     /// Make it live.
     Swap,
+    /// Stop what is no longer needed for a way back, and remove what need not stay.
+    Retire,
 }
 
 impl Step {
@@ -72,6 +74,7 @@ impl Step {
             Self::BeforeStage | Self::BeforeLive => "gates",
             Self::Stage => "stage",
             Self::Swap => "swap",
+            Self::Retire => "retire",
         }
     }
 }
@@ -100,6 +103,7 @@ impl Plan {
             Some((Step::Stage, format!("_stage: {stage} → {build}"))),
             gate(&config.gates.before_live).map(|what| (Step::BeforeLive, what)),
             Some((Step::Swap, format!("_live: {live} → {build}, _stage: {build} → {live}"))),
+            Some((Step::Retire, retire(config))),
         ];
         let steps = steps.into_iter().flatten().map(|(step, what)| Planned { step, what }).collect();
         Ok(Self { build, wish, allow_destructive, before, steps })
@@ -144,6 +148,11 @@ fn migrate(config: &Config, allow_destructive: bool) -> &'static str {
         (true, false) => "apply what the databases lack, if the code in use survives it",
         (true, true) => "apply what the databases lack, even if the code in use does not survive it",
     }
+}
+
+fn retire(config: &Config) -> String {
+    let warm = count(config.keep.warm.into(), "build");
+    format!("leave {warm} running that were live, and remove all but the youngest {}", config.keep.builds)
 }
 
 /// The commands of a gate, if it has any.
@@ -191,6 +200,7 @@ mod tests {
                 "stage _stage: b → c",
                 "gates run make smoke; true",
                 "swap _live: a → c, _stage: c → a",
+                "retire leave 1 build running that were live, and remove all but the youngest 5",
             ]
         );
     }
@@ -210,7 +220,7 @@ mod tests {
             (names(Some(0), Some(1)), Ok(all)),
             (names(Some(0), Some(2)), Ok(all)),
             (names(Some(0), None), Ok(all)),
-            (names(Some(2), Some(0)), Ok(0)),
+            (names(Some(2), Some(0)), Ok(1)),
             (names(Some(1), Some(0)), Err(Some(1))),
             (names(None, Some(0)), Err(None)),
         ];

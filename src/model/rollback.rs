@@ -87,6 +87,17 @@ impl Lives {
         (None, skipped)
     }
 
+    /// The builds that were live and are still there, the latest first, without the one that is.
+    pub fn former(&self, live: Option<BuildName>) -> Vec<BuildName> {
+        let mut former = Vec::new();
+        for life in self.0.iter().rev().filter(|life| !life.gone && Some(life.name) != live) {
+            if !former.contains(&life.name) {
+                former.push(life.name);
+            }
+        }
+        former
+    }
+
     /// Whether the build that has this manifest was live at any time.
     pub fn knows(&self, manifest: &Manifest) -> bool {
         self.0.iter().any(|life| life.name == manifest.name && !life.gone && manifest.created <= life.at)
@@ -115,6 +126,13 @@ mod tests {
     use crate::model::change::By;
     use crate::model::manifest::{Bad, Origin};
     use crate::model::observed::Names;
+
+    #[test]
+    fn former_builds_are_those_that_were_live_and_are_there() {
+        let (lives, live) = lives("a b c b d -c e");
+        let former: Vec<String> = lives.former(live).iter().map(BuildName::to_string).collect();
+        assert_eq!(former, ["d", "b", "a"]);
+    }
 
     /// Changes as words: `c` went live, `<b` by a rollback, `?a` was found, `-c` was removed, `+c` created.
     fn lives(words: &str) -> (Lives, Option<BuildName>) {

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::Site;
 use crate::error::{Error, Result};
 use crate::model::change::{self, Action, Change, Outcome};
+use crate::model::config::Hook;
 use crate::model::history::{self, History};
 use crate::model::layout::Role;
 use crate::model::manifest::Manifest;
@@ -35,7 +37,7 @@ impl Site {
     /// lock of the build; the lock of the names, if [`Deed::lock_names`] took it, is held until all is written.
     ///
     /// # Errors
-    /// Those of the work. A history that cannot be written stops nothing.
+    /// Those of the work. A history that cannot be written stops nothing, nor does a hook that comes afterwards.
     pub fn noting<T>(
         &self,
         action: Action,
@@ -53,9 +55,17 @@ impl Site {
             changed: true,
             reason: None,
         };
+        self.deeds.fetch_add(1, Ordering::SeqCst);
         let done = work(&mut deed).map_err(|error| error.or_interrupted(signals::noted()));
+        let outermost = self.deeds.fetch_sub(1, Ordering::SeqCst) == 1;
         if deed.changed || done.is_err() {
-            self.write_down(&deed.told(done.as_ref().err()));
+            let change = deed.told(done.as_ref().err());
+            self.write_down(&change);
+            // Nobody waits for the names while hooks run.
+            drop(deed);
+            if let Some(hook) = Hook::after(&change, outermost) {
+                self.tell_hooks(hook, &change);
+            }
         }
         done
     }
@@ -156,6 +166,20 @@ impl Deed<'_> {
         let names = self.site.links();
         self.names = Some((lock, names));
         Ok(names)
+    }
+
+    /// Asks the hooks that come before it, which can forbid it. `to` tells what the names will be, if nothing else forbids it.
+    ///
+    /// # Errors
+    /// One of them forbids it, or `to` does.
+    pub fn ask(&self, to: impl FnOnce() -> Result<Names>) -> Result<()> {
+        let Some(hook) = Hook::before(self.action).filter(|&hook| self.site.has_hook(hook)) else { return Ok(()) };
+        let (from, to) = (self.site.links(), to()?);
+        // Only a create moves no names.
+        if from == to && self.action != Action::Create {
+            return Ok(());
+        }
+        self.site.ask_hooks(hook, &Change { from, to, ..self.told(None) })
     }
 
     /// Says whether there was anything to do.

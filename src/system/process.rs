@@ -4,7 +4,7 @@ mod failure;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -16,6 +16,7 @@ use std::time::Duration;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
+use rustix::fs::{MemfdFlags, memfd_create};
 
 pub use failure::{CommandError, Outcome};
 
@@ -46,6 +47,7 @@ pub struct Run {
     limit: Option<&'static str>,
     hint: Option<&'static str>,
     input: Option<PathBuf>,
+    text: Option<String>,
 }
 
 impl Run {
@@ -60,6 +62,7 @@ impl Run {
             limit: None,
             hint: None,
             input: None,
+            text: None,
         }
     }
 
@@ -121,6 +124,11 @@ impl Run {
         Self { input: Some(input.to_owned()), ..self }
     }
 
+    /// The text that is its standard input where its output goes to a log.
+    pub fn text(self, text: &str) -> Self {
+        Self { text: Some(text.to_owned()), ..self }
+    }
+
     /// Runs it and returns its standard output.
     ///
     /// # Errors
@@ -148,7 +156,9 @@ impl Run {
         // `lock::end_orphans`. Not every file system has locks.
         let _lock = file.try_clone().ok().and_then(|file| Flock::lock(file, FlockArg::LockSharedNonblock).ok());
         let mut command = self.command();
-        command.stdin(Stdio::null()).stderr(file.try_clone().map_err(failed)?).stdout(file);
+        let input =
+            self.text.as_deref().map_or_else(|| Ok(Stdio::null()), held).map_err(|error| self.not_started(error))?;
+        command.stdin(input).stderr(file.try_clone().map_err(failed)?).stdout(file);
         let outcome = match self.wait(&mut command) {
             Ok(output) if output.status.success() => return Ok(()),
             Ok(output) => Outcome::Failed(output.status),
@@ -242,6 +252,14 @@ impl Run {
         let command = self.line();
         CommandError { command, outcome, tail, log: log.map(Path::to_owned), limit: self.limit, hint: self.hint }
     }
+}
+
+/// A text as standard input. It is in memory as a whole, so that nobody waits for a program that does not read it.
+fn held(text: &str) -> io::Result<Stdio> {
+    let mut file = fs::File::from(memfd_create("input", MemfdFlags::CLOEXEC)?);
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file.into())
 }
 
 /// A search path on which nginx is found: distributions keep it where an ordinary user's path does not lead.

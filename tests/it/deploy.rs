@@ -10,7 +10,7 @@ use crate::helpers::{GATE, Gate};
 use crate::look::worker_pids;
 use crate::site::Site;
 
-const STEPS: [&str; 6] = ["create", "migrate", "activate", "warm", "stage", "swap"];
+const STEPS: [&str; 7] = ["create", "migrate", "activate", "warm", "stage", "swap", "retire"];
 
 fn steps(plan: &Value) -> Vec<&str> {
     plan["steps"].as_array().unwrap().iter().map(|planned| planned["step"].as_str().unwrap()).collect()
@@ -47,6 +47,9 @@ fn a_deploy_makes_the_next_build_live() {
 
     let said = site.run(&["deploy"]);
     assert_eq!((said.code, site.names()), (0, ("d".into(), "c".into())), "{said:?}");
+    // One build that was live is enough for a way back; what was never live is not the deploy's business.
+    let states = ["a", "b", "c", "d"].map(|build| site.status(build)["state"].as_str().unwrap().to_owned());
+    assert_eq!(states, ["stopped", "warm", "warm", "warm"]);
     let told: Vec<&str> = said.err.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert!(STEPS.iter().all(|step| told.contains(step)), "{}", said.err);
 }
@@ -137,7 +140,7 @@ fn a_gate_that_is_closed_stops_a_deploy_before_the_swap() {
     let plan = site.json(&["deploy", "--dry-run"]);
     assert_eq!(
         steps(&plan["plan"]),
-        ["create", "migrate", "activate", "warm", "before_stage", "stage", "before_live", "swap"]
+        ["create", "migrate", "activate", "warm", "before_stage", "stage", "before_live", "swap", "retire"]
     );
     let error = site.fails(5, &["deploy"]);
     assert!(
@@ -158,7 +161,27 @@ fn a_gate_that_is_closed_stops_a_deploy_before_the_swap() {
         .iter()
         .map(|change| format!("{} {}", change["action"], change["build"]))
         .collect();
-    assert!(changes.ends_with(&[r#""undo" "c""#, r#""stop" "c""#, r#""mark" "c""#].map(str::to_owned)), "{changes:?}");
+    assert!(
+        changes.ends_with(&[r#""undo" "c""#, r#""stop" "c""#, r#""mark" "c""#, r#""deploy" "c""#].map(str::to_owned)),
+        "{changes:?}"
+    );
     let error = site.fails(3, &["stage", "c"]);
     assert!(error.contains("build c is bad") && error.contains("its deploy stopped at step gates"), "{error}");
+}
+
+#[test]
+fn a_deploy_removes_what_need_not_stay() {
+    let site = Site::ready("plain", "");
+    site.configure("\n[keep]\nbuilds = 0\n");
+    for _ in 0..3 {
+        site.ok(&["deploy"]);
+    }
+    let builds: Vec<String> = site.json(&["list"])["builds"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["build"].as_str().unwrap().to_owned())
+        .collect();
+    // Names come back: c, b and a again were live.
+    assert_eq!((builds, site.names()), (vec!["a".to_owned(), "b".to_owned()], ("a".into(), "b".into())));
 }

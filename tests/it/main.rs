@@ -28,6 +28,7 @@ mod flavours;
 mod freeze;
 mod gates;
 mod history;
+mod hooks;
 mod host;
 mod lfs;
 mod limits;

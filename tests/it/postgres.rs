@@ -71,7 +71,7 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         // At once, as nobody needs the data.
-        drop(kill(Pid::from_raw(self.server.id() as i32), Signal::SIGQUIT));
+        kill(Pid::from_raw(self.server.id() as i32), Signal::SIGQUIT).ok();
         drop(self.server.wait());
         drop(fs::remove_dir_all(&self.dir));
     }

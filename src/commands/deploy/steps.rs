@@ -2,6 +2,7 @@
 
 use super::super::gates::{self, Gate, Passed};
 use super::super::{activate, create, migrate, stage, swap_live, warmup};
+use super::retire;
 use crate::error::Result;
 use crate::model::change::Action;
 use crate::model::manifest::Progress;
@@ -18,8 +19,9 @@ pub fn take(site: &Site, plan: &Plan, step: Step) -> Result<Option<String>> {
     let name = plan.build;
     // Somebody else's swap is not to be taken back by this one.
     plan.left(site.names()?)?;
-    // A create takes its build's lock itself.
-    let _claim = if step == Step::Create { None } else { Some(site.claim(BuildRef::Name(name))?) };
+    // These take the locks of the builds that they change themselves.
+    let _claim =
+        if matches!(step, Step::Create | Step::Retire) { None } else { Some(site.claim(BuildRef::Name(name))?) };
     Ok(Some(match step {
         Step::Create => create(site, plan)?,
         Step::Migrate => {
@@ -45,6 +47,7 @@ pub fn take(site: &Site, plan: &Plan, step: Step) -> Result<Option<String>> {
             swap_live::swap(site, name)?;
             format!("build {name} is live")
         }
+        Step::Retire => retire::retire(site),
     }))
 }
 

@@ -37,6 +37,8 @@ pub enum Rule {
     NoPath,
     /// A table has a key that nobody asks for.
     UnknownKey { key: String, known: &'static str },
+    /// A text is no address of the web.
+    NotUrl,
     /// A command has no program.
     NoProgram,
     /// A text is no address that nginx listens on.
@@ -85,6 +87,7 @@ impl fmt::Display for Rule {
             Rule::NoSlash => write!(f, "it does not start with /"),
             Rule::NoPath => write!(f, "it has no path"),
             Rule::UnknownKey { key, known } => write!(f, "it has {key:?}, but may have only {known}"),
+            Rule::NotUrl => write!(f, "it starts with neither http:// nor https://"),
             Rule::NoProgram => write!(f, "it names no program"),
             Rule::NotListen => write!(f, "nginx cannot listen on it"),
             Rule::NotModule => write!(f, "it is not of the form package.module:callable"),

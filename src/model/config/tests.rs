@@ -81,8 +81,14 @@ fn an_empty_file_gives_every_default() {
             timeout: minute,
         },
         gates: Gates { before_stage: Vec::new(), before_live: Vec::new(), timeout: 5 * minute },
-        keep: Keep { builds: 5, static_days: 30 },
+        keep: Keep { builds: 5, warm: 1, static_days: 30 },
         migrate: Migrate { run: false, databases: vec!["default".to_string()] },
+        hooks: Hooks::none(minute),
+        notify: Notify {
+            webhook: None,
+            secret: None,
+            events: vec![Hook::AfterSwap, Hook::AfterRollback, Hook::OnFailure],
+        },
         env: BTreeMap::new(),
         lines: BTreeMap::new(),
     };
@@ -235,7 +241,7 @@ fn nearly_right() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn an_unknown_key_is_named(section in "site|python|node|assets|init|uwsgi|nginx|warmup|gates|migrate", key in "[a-zA-Z0-9_-]{1,12}") {
+    fn an_unknown_key_is_named(section in "site|python|node|assets|init|uwsgi|nginx|warmup|gates|keep|migrate|hooks|notify", key in "[a-zA-Z0-9_-]{1,12}") {
         if let Err(error) = read(&format!("[{section}]\n{key} = {{}}")) {
             prop_assert_eq!(error.key.as_deref(), Some(&*format!("{section}.{key}")));
             prop_assert_eq!(error.line, Some(2));

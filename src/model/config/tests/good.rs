@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{ArgumentList, Config, Installer, Upstream, bad, excludes, good, parse};
+use super::{ArgumentList, Config, Hook, Installer, Upstream, bad, excludes, good, parse};
 
 fn words(list: &ArgumentList) -> Vec<&str> {
     list.as_slice().iter().map(String::as_str).collect()
@@ -112,6 +112,17 @@ fn good_values_are_taken() {
         (r#"gates.before_live = [["a"]]"#, |c| words(&c.gates.before_live[0]) == ["a"]),
         ("gates.timeout = 1", |c| c.gates.timeout.as_secs() == 1),
         ("migrate.run = true", |c| c.migrate.run),
+        ("keep.warm = 100", |c| c.keep.warm == 100),
+        (r#"hooks.before_swap = [["a", "b"]]"#, |c| words(&c.hooks.of(Hook::BeforeSwap)[0]) == ["a", "b"]),
+        (r#"hooks.on_failure = [["a"], ["b"]]"#, |c| c.hooks.of(Hook::OnFailure).len() == 2),
+        ("hooks.timeout = 3600", |c| c.hooks.timeout.as_secs() == 3600),
+        (r#"notify.webhook = "https://a.example/b?c=d""#, |c| {
+            c.notify.webhook.as_deref() == Some("https://a.example/b?c=d")
+        }),
+        (r#"notify.secret = "shh""#, |c| {
+            c.notify.secret.as_deref() == Some("shh") && !format!("{c:?}").contains("shh")
+        }),
+        (r#"notify.events = ["before_create"]"#, |c| c.notify.events == [Hook::BeforeCreate]),
         (r#"migrate.databases = ["default", "log"]"#, |c| c.migrate.databases == ["default", "log"]),
         (r#"env.A_b1 = """#, |c| c.env["A_b1"].is_empty()),
         ("env._ = '''a\nb'''", |c| c.env["_"] == "a\nb"),
