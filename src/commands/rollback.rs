@@ -61,11 +61,11 @@ pub struct Rolled {
 /// There is no such build, or it does not load; the names are as they were.
 pub fn rollback(site: &Site, wanted: Option<BuildName>) -> Result<(BuildName, Rolled)> {
     loop {
-        let chosen =
-            choose(site, wanted, site.links()).or_else(|error| site.noting(Action::Rollback, wanted, |_| Err(error)));
+        let live = site.links().live;
+        let chosen = choose(site, wanted, live).or_else(|error| site.noting(Action::Rollback, wanted, |_| Err(error)));
         let (name, skipped) = chosen?;
         let _lock = site.lock_build(name)?;
-        let rolled = site.noting(Action::Rollback, name, |deed| go_back(site, deed, (wanted, name)))?;
+        let rolled = site.noting(Action::Rollback, name, |deed| go_back(site, deed, name, live))?;
         // Otherwise somebody moved the names meanwhile, and it is another build's turn.
         if let Some((names, moved)) = rolled {
             for (build, why) in &skipped {
@@ -76,18 +76,18 @@ pub fn rollback(site: &Site, wanted: Option<BuildName>) -> Result<(BuildName, Ro
     }
 }
 
-/// The build to go back to, and those that are passed over.
-fn choose(site: &Site, wanted: Option<BuildName>, names: Names) -> Result<(BuildName, Vec<Skipped>)> {
+/// The build to go back to from the one that is live, and those that are passed over.
+fn choose(site: &Site, wanted: Option<BuildName>, live: Option<BuildName>) -> Result<(BuildName, Vec<Skipped>)> {
     let lives = Lives::of(site.history()?.changes().filter_map(Result::ok));
     let manifest = |name| site.manifest(name).ok().flatten();
     let Some(name) = wanted else {
-        return match lives.target(names.live, manifest) {
+        return match lives.target(live, manifest) {
             (Some(name), skipped) => Ok((name, skipped)),
             (None, skipped) => Err(Refusal::NoEarlier(skipped).into()),
         };
     };
     let name = site.resolve(BuildRef::Name(name))?;
-    if names.live != Some(name) {
+    if live != Some(name) {
         let manifest = manifest(name).ok_or(Refusal::Incomplete(name))?;
         rules::good(name, manifest.bad.as_ref())?;
         if !lives.knows(&manifest) {
@@ -97,18 +97,19 @@ fn choose(site: &Site, wanted: Option<BuildName>, names: Names) -> Result<(Build
     Ok((name, Vec::new()))
 }
 
-/// Moves the names to a build; `None` where it is another one's turn by now.
-fn go_back(
-    site: &Site,
-    deed: &mut Deed,
-    (wanted, name): (Option<BuildName>, BuildName),
-) -> Result<Option<(Names, Moved)>> {
-    if site.links().live != Some(name) && site.observe(name)?.state() < State::Ready {
-        activate::activate(site, name)?;
-        warmup::warm(site, name, site.config.warmup.concurrency)?;
+/// Moves the names to a build; `None` where live is no longer the one that was to be left.
+fn go_back(site: &Site, deed: &mut Deed, name: BuildName, live: Option<BuildName>) -> Result<Option<(Names, Moved)>> {
+    if live != Some(name) {
+        let build = site.observe(name)?;
+        // It was chosen before it was locked.
+        rules::good(name, build.bad())?;
+        if build.state() < State::Ready {
+            activate::activate(site, name)?;
+            warmup::warm(site, name, site.config.warmup.concurrency)?;
+        }
     }
     let before = deed.lock_links()?;
-    if choose(site, wanted, before).map(|(turn, _)| turn).ok() != Some(name) {
+    if before.live != live {
         deed.changed(false);
         return Ok(None);
     }
