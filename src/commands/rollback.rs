@@ -76,6 +76,15 @@ pub fn rollback(site: &Site, wanted: Option<BuildName>) -> Result<(BuildName, Ro
     }
 }
 
+/// Where a rollback would lead now.
+///
+/// # Errors
+/// The history cannot be read.
+pub fn target(site: &Site) -> Result<Option<BuildName>> {
+    let lives = Lives::of(site.history()?.changes().filter_map(Result::ok));
+    Ok(lives.target(site.links().live, |name| site.manifest(name).ok().flatten()).0)
+}
+
 /// The build to go back to from the one that is live, and those that are passed over.
 fn choose(site: &Site, wanted: Option<BuildName>, live: Option<BuildName>) -> Result<(BuildName, Vec<Skipped>)> {
     let lives = Lives::of(site.history()?.changes().filter_map(Result::ok));

@@ -138,6 +138,20 @@ fn a_damaged_live_build_is_no_hindrance() {
 }
 
 #[test]
+fn prune_keeps_what_a_rollback_leads_to() {
+    let site = after_three();
+    site.ok(&["create", "d"]);
+    site.ok(&["stage", "d"]);
+    let said = site.json(&["prune", "--keep=0"]);
+    let rows = said["builds"].as_array().unwrap_or_else(|| panic!("{said}"));
+    let told: Vec<_> = rows.iter().map(|row| (row["build"].as_str().unwrap(), &row["goes"])).collect();
+    let (goes, stays) = (&Value::Bool(true), &Value::Bool(false));
+    assert_eq!(told, [("a", goes), ("b", stays), ("c", stays), ("d", stays)], "{said}");
+    assert_eq!(rows[1]["reason"], "a rollback goes to it", "{said}");
+    assert_eq!(site.ok(&["rollback"]), "build b is live again; c is staged\n");
+}
+
+#[test]
 fn swaps_and_rollbacks_at_once_take_turns() {
     let site = after_three();
     site.ok(&["activate", "a"]);

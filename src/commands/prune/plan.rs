@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::super::rm;
 use super::super::status::{age, bytes};
+use super::super::{rm, rollback};
 use crate::error::Result;
 use crate::model::layout;
 use crate::model::name::BuildName;
@@ -25,14 +25,14 @@ use crate::system::{disk, files};
 pub fn judge(site: &Site, limits: Limits, own: Option<BuildName>) -> Result<Vec<(Candidate, Reason)>> {
     let names = site.names()?;
     let builds = site.observe_all()?;
-    let canary = site.canary()?;
+    let (canary, target) = (site.canary()?, rollback::target(site)?);
     let candidate = |build: &Build| Candidate {
         name: build.name,
         state: build.state(),
         role: names.role(build.name),
         created: build.manifest.as_ref().map_or(0, |manifest| manifest.created),
         bad: build.manifest.as_ref().is_some_and(|manifest| manifest.bad.is_some()),
-        target: false,
+        target: target == Some(build.name),
         canary: canary.is_some_and(|canary| canary.name == build.name || canary.of == build.name),
         busy: own != Some(build.name) && site.is_busy(build.name),
         foreign: site.check_ours(build.name).is_err(),
