@@ -1,7 +1,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Cli, activate, warmup};
+use super::{Cli, activate, canary, warmup};
 use crate::error::Result;
 use crate::model::change::Action;
 use crate::model::manifest::{Manifest, Progress};
@@ -64,10 +64,12 @@ pub fn rollback(site: &Site, wanted: Option<BuildName>) -> Result<(BuildName, Ro
         let live = site.links().live;
         let chosen = choose(site, wanted, live).or_else(|error| site.noting(Action::Rollback, wanted, |_| Err(error)));
         let (name, skipped) = chosen?;
-        let _lock = site.lock_build(name)?;
+        let lock = site.lock_build(name)?;
         let rolled = site.noting(Action::Rollback, name, |deed| go_back(site, deed, name, live))?;
         // Otherwise somebody moved the names meanwhile, and it is another build's turn.
         if let Some((names, moved)) = rolled {
+            drop(lock);
+            canary::end_stale(site);
             for (build, why) in &skipped {
                 tracing::info!("rollback passed over {build}: {why}");
             }

@@ -152,6 +152,16 @@ fn prune_keeps_what_a_rollback_leads_to() {
 }
 
 #[test]
+fn a_canary_ends_with_the_build_that_it_stood_beside() {
+    let site = after_three();
+    site.ok(&["create", "d"]);
+    site.ok(&["canary", "d"]);
+    assert_eq!(site.ok(&["rollback"]), "build b is live again; c is staged\n");
+    assert_eq!(site.json(&["canary", "--off"])["changed"], false);
+    assert_eq!(shown(&site), "b");
+}
+
+#[test]
 fn swaps_and_rollbacks_at_once_take_turns() {
     let site = after_three();
     site.ok(&["activate", "a"]);
