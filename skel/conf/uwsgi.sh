@@ -34,6 +34,9 @@ if [ "$link" = vassal.ini ]; then
         set -- "$@" --zerg "$build/run/zerg-2.keep"
     else
         set -- "$@" --socket "$build/run/web-1.sock" --socket "$build/run/web-2.sock"
+        # A pause ends with the sockets that it holds requests at.
+        held=$(readlink "$build/run/web.sock")
+        case $held in hold-[12].sock) ln -sfn "web-${held#hold-}" "$build/run/web.sock" ;; esac
     fi
 fi
 

@@ -11,15 +11,18 @@ mod find_free;
 mod freeze;
 mod gates;
 mod history;
+mod hold;
 mod init;
 mod list;
 mod maintenance;
 mod mark;
 mod migrate;
 mod migrations;
+mod pause;
 mod port;
 mod prune;
 mod restart;
+mod resume;
 mod rm;
 mod rollback;
 mod run;
@@ -152,6 +155,13 @@ verbs! {
     Freeze(freeze) = "freeze";
     /// Let the names be moved again
     Thaw(thaw) = "thaw";
+    /// Let requests to live wait, and lose none, while something short is done
+    Pause(pause) = "pause";
+    /// Let requests go on that a pause holds
+    Resume(resume) = "resume";
+    /// What ends a pause in time; `pause` and `resume` start it
+    #[command(hide = true)]
+    Hold(hold) = "hold";
     /// Stop and delete a build
     Rm(rm) = "rm";
     /// Remove builds that are no longer needed, and static files of removed ones

@@ -11,6 +11,7 @@ use crate::model::name::BuildName;
 use crate::model::observed::{Build, Names, State, Worker};
 use crate::report::Done;
 use crate::serve::maintenance;
+use crate::serve::pause::{self, Pause};
 use crate::site::Site;
 use crate::system::{files, procfs};
 
@@ -44,7 +45,10 @@ pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
     let names = site.names_or_warning();
     let rows: Vec<Row> = site.observe_all()?.iter().map(|build| row(&site, &names, build)).collect();
     let (now, maintenance) = (files::now(), maintenance::since(&site));
-    let text = maintenance.map(|since| in_maintenance(now, since)).unwrap_or_default() + &table(&rows, now);
+    let paused = pause::all(&site)?.into_iter().find_map(|name| pause::of(&site, name));
+    let text = maintenance.map(|since| in_maintenance(now, since)).unwrap_or_default()
+        + &paused.map(|pause| is_paused(now, &pause)).unwrap_or_default()
+        + &table(&rows, now);
     let frozen = site.frozen()?;
     let text = text + &frozen.as_ref().map(|freeze| format!("frozen {}\n", freeze.told())).unwrap_or_default();
     Ok(Done::looked(text)
@@ -52,6 +56,7 @@ pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
         .with("live", names.live)
         .with("stage", names.stage)
         .with("maintenance", maintenance)
+        .with("paused", paused)
         .with("builds", rows))
 }
 
@@ -75,6 +80,15 @@ fn row(site: &Site, names: &Names, build: &Build) -> Row {
 
 fn in_maintenance(now: u64, since: u64) -> String {
     format!("in maintenance for {}: visitors of live get 503; builds maintenance off ends it\n", age(now, since))
+}
+
+fn is_paused(now: u64, pause: &Pause) -> String {
+    let Pause { build, since, until, waiting } = pause;
+    let left = until.saturating_sub(now);
+    format!(
+        "build {build} is paused for {}, for {left}s more: {waiting} requests wait; builds resume ends it\n",
+        age(now, *since)
+    )
 }
 
 fn table(rows: &[Row], now: u64) -> String {

@@ -193,6 +193,11 @@ impl Layout {
         self.logs().join("requests.json")
     }
 
+    /// What keepers of a pause print.
+    pub fn pause_log(&self) -> PathBuf {
+        self.logs().join("pause.log")
+    }
+
     /// What a build's workers print: start-up, warnings, tracebacks.
     pub fn error_log(&self, name: BuildName) -> PathBuf {
         self.logs().join(format!("{name}.error.log"))
@@ -283,6 +288,16 @@ impl BuildPaths {
     /// Where nginx comes in, in `socket` mode: a link to the socket of one of the two slots.
     pub fn web_socket(&self) -> PathBuf {
         self.dir.join("run/web.sock")
+    }
+
+    /// The link by which requests to the workers of a slot are held.
+    pub fn hold(&self, slot: Slot) -> PathBuf {
+        self.dir.join("run").join(slot.hold_name())
+    }
+
+    /// Until when requests are held, in seconds since 1970; there until all of them are answered.
+    pub fn pause(&self) -> PathBuf {
+        self.dir.join("run/pause")
     }
 
     /// The vassal's zerg server, to which zergs attach.

@@ -69,6 +69,8 @@ pub enum Refusal {
         /// Where it should.
         wanted: u16,
     },
+    /// Its requests are held.
+    Paused(BuildName),
     /// The directory holds files that no create put there.
     Foreign(BuildName),
     /// An archive cannot share files with itself, or with what may change or vanish.
@@ -270,6 +272,7 @@ impl Refusal {
             Self::OtherPort { own, wanted, .. } => {
                 format!("it listens on {own}, and site.base_port in builds.toml now gives it {wanted}")
             }
+            Self::Paused(_) => "requests wait for its workers".into(),
             Self::Foreign(_) => "it has no build.json, and it is not empty".into(),
             Self::BadBasis(_) => "an archive shares files with another build, a complete one".into(),
             Self::UnderWay(_) => "it was cut short, and has neither ended nor been taken back".into(),
@@ -310,6 +313,7 @@ impl Refusal {
                     "set site.base_port back; or, where {name} is neither live nor staged, builds stop {name} first"
                 )
             }
+            Self::Paused(_) => "builds resume lets them go on first".into(),
             Self::Foreign(name) => format!("look into builds/{name} and move it away"),
             Self::BadBasis(_) => "builds list shows the builds to choose from".into(),
             Self::UnderWay(_) => "builds deploy --resume goes on with it, builds deploy --abort takes it back".into(),
@@ -345,6 +349,7 @@ impl fmt::Display for Refusal {
             Self::Frozen(_) => f.write_str("the site is frozen"),
             Self::Bad { name, .. } => write!(f, "build {name} is bad"),
             Self::OtherPort { name, .. } => write!(f, "build {name} listens on another port"),
+            Self::Paused(name) => write!(f, "build {name} is paused"),
             Self::Foreign(name) => write!(f, "builds/{name} was not made by builds"),
             Self::BadBasis(name) => write!(f, "build {name} cannot be the basis"),
             Self::UnderWay(name) => write!(f, "the deploy of {name} is not over"),

@@ -49,10 +49,26 @@ impl Slot {
         }
     }
 
-    /// The slot to which requests go, by what `run/web.sock` points to. Without a link it is the first, where a new
-    /// build starts.
+    /// The name to which `run/web.sock` points while requests to the workers here are held. It leads to the other slot's
+    /// socket, where they wait.
+    pub fn hold_name(self) -> &'static str {
+        match self {
+            Self::First => "hold-1.sock",
+            Self::Second => "hold-2.sock",
+        }
+    }
+
+    /// The slot whose workers requests are meant for, by what `run/web.sock` points to. Without a link it is the first,
+    /// where a new build starts.
     pub fn of_link(target: Option<&Path>) -> Self {
-        if target == Some(Path::new(Self::Second.socket_name())) { Self::Second } else { Self::First }
+        let names = |slot: &Self| [slot.socket_name(), slot.hold_name()].map(Path::new);
+        let slot = target.and_then(|target| Self::ALL.into_iter().find(|slot| names(slot).contains(&target)));
+        slot.unwrap_or(Self::First)
+    }
+
+    /// Whether requests are held, by what `run/web.sock` points to.
+    pub fn is_hold(target: &Path) -> bool {
+        Self::ALL.iter().any(|slot| target == Path::new(slot.hold_name()))
     }
 
     fn stem(self) -> &'static str {
@@ -112,6 +128,8 @@ mod tests {
     fn the_link_tells_the_slot() {
         for slot in Slot::ALL {
             assert_eq!(Slot::of_link(Some(Path::new(slot.socket_name()))), slot);
+            assert_eq!(Slot::of_link(Some(Path::new(slot.hold_name()))), slot);
+            assert!(Slot::is_hold(Path::new(slot.hold_name())) && !Slot::is_hold(Path::new(slot.socket_name())));
             assert_eq!(slot.other().other(), slot);
         }
         assert_eq!(Slot::of_link(None), Slot::First);

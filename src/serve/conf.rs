@@ -88,6 +88,23 @@ pub fn check_pass(site: &Site) -> Result<()> {
     })
 }
 
+/// Checks that a file of `conf/` has what a command needs; `then` is what has to follow where it is written anew.
+///
+/// # Errors
+/// It does not: it is older than this version, or was edited.
+pub fn check_has(site: &Site, file: &str, what: &str, then: &str) -> Result<()> {
+    let path = site.layout.conf().join(file);
+    let text = files::read(&path)?.unwrap_or_default();
+    if text.lines().any(|line| !line.trim_start().starts_with('#') && line.contains(what)) {
+        return Ok(());
+    }
+    Err(Error::Unmet {
+        problem: format!("{} is not made for this", path.display()),
+        cause: format!("it lacks `{what}`: it is from an earlier version, or was edited"),
+        next: format!("rm {}, then builds init{then}; builds doctor shows what was edited", path.display()),
+    })
+}
+
 /// The skeletons of the site that differ from the shipped ones. Missing ones count as empty.
 ///
 /// # Errors

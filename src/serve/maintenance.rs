@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-use super::nginx;
+use super::{conf, nginx};
 use crate::error::{Error, Result};
 use crate::site::Site;
 use crate::system::files::{self, Mode};
@@ -33,7 +33,7 @@ pub fn since(site: &Site) -> Option<u64> {
 /// # Errors
 /// nginx goes on with the application, as its configuration is older, or the file cannot be written. It has not begun.
 pub fn begin(site: &Site) -> Result<bool> {
-    check_conf(site)?;
+    conf::check_has(site, "locations.conf", "$own.maintenance", ", nginx -t and nginx -s reload")?;
     let flag = site.layout.maintenance();
     let begun = !files::exists(&flag);
     if begun {
@@ -54,24 +54,6 @@ pub fn begin(site: &Site) -> Result<bool> {
 /// The file cannot be removed.
 pub fn end(site: &Site) -> Result<bool> {
     files::remove(&site.layout.maintenance())
-}
-
-/// Checks that nginx, once it has read its files, looks for the file.
-fn check_conf(site: &Site) -> Result<()> {
-    let path = site.layout.conf().join("locations.conf");
-    let text = files::read(&path)?.unwrap_or_default();
-    let looks = |line: &str| !line.trim_start().starts_with('#') && line.contains("$own.maintenance");
-    if text.lines().any(looks) {
-        return Ok(());
-    }
-    Err(Error::Unmet {
-        problem: "nginx cannot be told of maintenance".into(),
-        cause: format!("{} is older than that, or was edited", path.display()),
-        next: format!(
-            "rm {}, builds init, then nginx -t and nginx -s reload; builds doctor shows what was edited",
-            path.display()
-        ),
-    })
 }
 
 /// Checks that nginx shows the page.

@@ -11,6 +11,7 @@ mod import;
 pub mod maintenance;
 pub mod names;
 pub mod nginx;
+pub mod pause;
 mod reach;
 pub mod stats;
 mod trouble;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::drain::{self, Late};
 use super::drain_beside::drain_beside;
 use super::emperor::Emperor;
-use super::{canary, import, stats, vassal};
+use super::{canary, import, pause, stats, vassal};
 use crate::error::{Error, Result};
 use crate::model::canary::Canary;
 use crate::model::name::BuildName;
@@ -68,6 +68,7 @@ pub fn start(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
 /// serve, and the next command on this build ends the old ones.
 pub fn replace(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
     Emperor::Zergs.check(site)?;
+    pause::spare(site, name)?;
     end_replaced(site, name)?;
     let old = Zerg::current(site, name);
     let slot = site.slot(name).other();
@@ -114,8 +115,10 @@ pub(super) fn stop_canary(site: &Site, canary: &Canary) -> Result<bool> {
 /// Stops a build's workers without cutting a request; whether it had any.
 ///
 /// # Errors
-/// Requests do not end in time, or the link cannot be removed; the workers then take requests again.
+/// Requests do not end in time, or the link cannot be removed; the workers then take requests again. Or its requests are
+/// held.
 pub fn stop(site: &Site, name: BuildName) -> Result<bool> {
+    pause::spare(site, name)?;
     let replaced = end_replaced(site, name)?;
     Ok(Zerg::current(site, name).stop()? || replaced)
 }

@@ -189,6 +189,19 @@ impl Run {
         }
     }
 
+    /// Starts it apart from this process, which may end before it; what it says is appended to a log. It is the caller's
+    /// child still, and has to leave the terminal itself.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub fn detached(&self, log: &Path) -> Result<std::process::Child, CommandError> {
+        let failed = |error| self.error(Outcome::NoLog(error), String::new(), Some(log));
+        let file = OpenOptions::new().append(true).create(true).mode(0o640).open(log).map_err(failed)?;
+        let mut command = self.command();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+        command.spawn().map_err(|error| self.not_started(error))
+    }
+
     /// Becomes the program.
     pub fn replace(&self) -> CommandError {
         children::adopt(false);

@@ -42,6 +42,7 @@ mod mode;
 mod names;
 mod output;
 mod packages;
+mod pause;
 mod postgres;
 mod progress;
 mod proof;

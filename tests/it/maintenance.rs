@@ -85,7 +85,7 @@ fn it_is_not_on_where_nginx_does_not_look() {
     let shipped = site.read(path);
     site.write(path, &shipped.replace("if (-e", "# if (-e"));
     let said = site.fails(1, &["maintenance", "on"]);
-    assert!(said.contains("nginx cannot be told of maintenance") && said.contains("next: rm "), "{said}");
+    assert!(said.contains("it lacks `$own.maintenance`") && said.contains("next: rm "), "{said}");
     assert!(!flag.exists());
 
     // nginx has loaded one that does not look.

@@ -5,7 +5,7 @@ use std::fs;
 use super::{Finding, failed, notice, problem};
 use crate::model::name::BuildName;
 use crate::model::observed::State;
-use crate::serve::vassal;
+use crate::serve::{pause, vassal};
 use crate::site::Site;
 use crate::system::files;
 
@@ -29,6 +29,7 @@ pub(super) fn builds(site: &Site) -> Vec<Finding> {
         if state.as_ref().is_ok_and(|&state| state >= State::Active) {
             findings.extend(dead_socket(site, name));
             findings.extend(replaced(site, name));
+            findings.extend(paused(site, name));
         }
         match state {
             Ok(State::Incomplete) => findings.push(notice(
@@ -73,6 +74,19 @@ fn replaced(site: &Site, name: BuildName) -> Option<Finding> {
             format!("build {name} still has the workers that a restart has replaced"),
             format!("builds activate {name} ends them when they have finished"),
         )
+    })
+}
+
+/// A pause, and one that nobody ends.
+fn paused(site: &Site, name: BuildName) -> Option<Finding> {
+    let pause = pause::of(site, name)?;
+    let requests = pause.waiting;
+    Some(match pause.is_overdue(files::now()) {
+        true => problem(
+            format!("build {name} is paused for longer than it should be: {requests} requests wait"),
+            "builds resume; the process that ends a pause in time was killed",
+        ),
+        false => notice(format!("build {name} is paused: {requests} requests wait"), "builds resume ends it"),
     })
 }
 

@@ -69,6 +69,8 @@ pub const THREE: &[Case] = &[
         ..PLAIN
     },
     Case { args: &["prune", "--keep=0"], prepare: fresh, between: &[""], marker: Some(".removing-c"), ..PLAIN },
+    Case { args: &["pause", "--max", "1"], prepare: flowing, ..PLAIN },
+    Case { args: &["resume"], prepare: paused, ..PLAIN },
     Case { args: &["archive", "c"], prepare: fresh, between: &["archived"], ..PLAIN },
     Case { args: &["archive", "c", "--basis", "b"], prepare: fresh, between: &["archived"], ..PLAIN },
     Case { args: &["rollback", "b"], prepare: left, ..PLAIN },
@@ -113,6 +115,18 @@ fn stopped(site: &Site) {
         copy(&site.root().join("kept"), &site.build("c"));
         site.write("deploy/assets/static/c/site.css", "");
     }
+}
+
+/// Requests to live are not held.
+fn flowing(site: &Site) {
+    home(site);
+    site.ok(&["resume"]);
+}
+
+/// They are, for longer than it takes to be killed.
+fn paused(site: &Site) {
+    flowing(site);
+    site.ok(&["pause", "--max", "5"]);
 }
 
 /// As the create made it: what a worker writes in it is more to remove.

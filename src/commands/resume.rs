@@ -1,0 +1,29 @@
+use clap::Args;
+
+use super::Cli;
+use crate::error::Result;
+use crate::report::Done;
+use crate::serve::pause;
+
+/// Takes nothing.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: builds resume")]
+pub struct Arguments {}
+
+/// Takes no lock: the process that passes on what waits has that of the build.
+pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
+    let site = cli.site()?;
+    let (mut held, mut resumed) = (0, Vec::new());
+    for name in pause::all(&site)? {
+        let (waited, paused) = pause::end(&site, name)?;
+        held += waited;
+        if paused || waited > 0 {
+            resumed.push(name);
+        }
+    }
+    let text = match resumed.is_empty() {
+        true => "nothing was paused".into(),
+        false => format!("requests go on; {held} had waited"),
+    };
+    Ok(Done::changed(!resumed.is_empty(), text).with("builds", resumed).with("held", held))
+}
