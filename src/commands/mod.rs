@@ -34,6 +34,7 @@ mod swap_live;
 mod table;
 mod thaw;
 mod up;
+mod verify;
 mod warmup;
 mod wheels;
 
@@ -174,6 +175,8 @@ verbs! {
     List(list) = "list";
     /// What was changed, when, by whom, and how it ended
     History(history) = "history";
+    /// Tell what was edited, added or removed in a build since its create
+    Verify(verify) = "verify";
     /// Turn a build's name into its port, or a port into a name
     Port(port) = "port";
     /// Run a command in a build's environment

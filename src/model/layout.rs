@@ -270,6 +270,11 @@ impl BuildPaths {
         self.dir.join("run/source.list")
     }
 
+    /// What its create has made, every file.
+    pub fn files_list(&self) -> PathBuf {
+        self.dir.join("run/files.list")
+    }
+
     /// Links to the site's static files and media.
     pub fn assets(&self) -> PathBuf {
         self.dir.join("assets")

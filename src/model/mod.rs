@@ -11,6 +11,7 @@ pub mod environment;
 pub mod freeze;
 pub mod history;
 pub mod layout;
+pub mod listing;
 pub mod manifest;
 pub mod migrations;
 pub mod name;

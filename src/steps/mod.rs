@@ -11,6 +11,7 @@ pub mod node;
 mod overlay;
 mod places;
 mod python;
+pub mod record;
 mod size;
 pub mod source;
 mod spare;
@@ -300,6 +301,7 @@ impl<'a> Making<'a> {
         // They may lie on another file system.
         let statics = self.site.layout.static_of(self.name);
         thread::scope(|scope| {
+            scope.spawn(|| self.record());
             scope.spawn(|| {
                 let (bytes, static_bytes) = (self.size(self.paths.dir()), self.size(&statics));
                 let mut manifest = self.manifest();
@@ -308,6 +310,13 @@ impl<'a> Making<'a> {
             files::sync_all(self.paths.dir()).and_then(|()| files::sync_all(&statics))
         })?;
         Ok(Some("all on the disk".into()))
+    }
+
+    /// Writes down what was made. A build can do without.
+    fn record(&self) {
+        if let Err(error) = record::write(self.site, self.name) {
+            tracing::warn!("builds verify {} will not work: {}: {}", self.name, error.what(), error.cause());
+        }
     }
 
     /// Runs a program of the host in the build's directory, without the build's environment.

@@ -63,4 +63,5 @@ mod strange;
 mod swap;
 mod up;
 mod user;
+mod verify;
 mod warmup;

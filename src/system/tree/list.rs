@@ -1,0 +1,53 @@
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use nix::fcntl::readlinkat;
+use nix::sys::stat::SFlag;
+
+use super::TreeError;
+use super::crew::{Worker, share};
+use super::directory::{Directory, kind, mode, mtime, size};
+use crate::model::listing::Seen;
+
+/// What there is below `tree` but for directories, in no order; each path begins with `prefix`. The entries of `without` at
+/// the top are left out.
+///
+/// # Errors
+/// What stops it at a path, which the error names.
+pub fn list(tree: &Path, prefix: &Path, without: &[&str]) -> Result<Vec<(PathBuf, Seen)>, TreeError> {
+    let all = Mutex::new(Vec::new());
+    share(vec![PathBuf::new()], |below, worker: &Worker<PathBuf>| {
+        let directory = Directory::open(tree.join(&below))?;
+        let names = directory.names()?;
+        let top = below.as_os_str().is_empty();
+        let wanted = |name: &&OsString| !top || name.to_str().is_none_or(|name| !without.contains(&name));
+        let (mut seen, mut directories) = (Vec::with_capacity(names.len()), Vec::new());
+        for name in names.iter().filter(wanted) {
+            let failed = |e| TreeError::new("look at", &directory.at(name), e);
+            let found = directory.look(name).map_err(failed)?;
+            let what = match kind(&found) {
+                SFlag::S_IFDIR => {
+                    directories.push(below.join(name));
+                    continue;
+                }
+                SFlag::S_IFREG => {
+                    let modified = mtime(&found);
+                    let modified = (modified.tv_sec(), modified.tv_nsec());
+                    Seen::File { mode: mode(&found).bits(), size: size(&found), modified }
+                }
+                SFlag::S_IFLNK => {
+                    let target = readlinkat(&directory, name.as_os_str()).map_err(|e| failed(e.into()))?;
+                    Seen::Link(target.into())
+                }
+                _ => Seen::Other,
+            };
+            seen.push((prefix.join(&below).join(name), what));
+        }
+        worker.check("look at", &directory.path)?;
+        worker.add(directories);
+        all.lock().unwrap_or_else(PoisonError::into_inner).append(&mut seen);
+        Ok(names.len())
+    })?;
+    Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
