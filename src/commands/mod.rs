@@ -6,6 +6,7 @@ mod canary;
 mod create;
 mod deactivate;
 mod deploy;
+mod diff;
 mod doctor;
 mod find_free;
 mod freeze;
@@ -175,6 +176,8 @@ verbs! {
     List(list) = "list";
     /// What was changed, when, by whom, and how it ended
     History(history) = "history";
+    /// Show commits, packages, settings and static files that differ between two builds
+    Diff(diff) = "diff";
     /// Tell what was edited, added or removed in a build since its create
     Verify(verify) = "verify";
     /// Turn a build's name into its port, or a port into a name

@@ -6,6 +6,7 @@ pub mod canary;
 pub mod change;
 pub mod config;
 pub mod course;
+pub mod difference;
 pub mod digest;
 pub mod environment;
 pub mod freeze;

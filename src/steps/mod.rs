@@ -8,7 +8,7 @@ mod graph;
 mod links;
 pub mod migrations;
 pub mod node;
-mod overlay;
+pub mod overlay;
 mod places;
 mod python;
 pub mod record;

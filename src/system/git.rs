@@ -5,6 +5,7 @@
 mod command;
 mod export;
 mod lfs;
+mod log;
 mod stamp;
 mod tracked;
 
@@ -22,6 +23,7 @@ use command::git;
 
 pub use export::{Commit, find};
 pub use lfs::has_lfs;
+pub use log::{Entry, between};
 pub use stamp::stamp;
 pub use tracked::{Tracked, tracked};
 

@@ -134,11 +134,19 @@ impl Run {
     /// # Errors
     /// It did not end well; the end of its standard error is in the error.
     pub fn output(&self) -> Result<Vec<u8>, CommandError> {
+        self.output_or(0)
+    }
+
+    /// The same for a program that may end with another code, too.
+    ///
+    /// # Errors
+    /// As [`Self::output`].
+    pub fn output_or(&self, code: i32) -> Result<Vec<u8>, CommandError> {
         let mut command = self.command();
         let input = self.input.as_ref().map(fs::File::open).transpose().map_err(|error| self.not_started(error))?;
         command.stdin(input.map_or_else(Stdio::null, Stdio::from)).stdout(Stdio::piped()).stderr(Stdio::piped());
         match self.wait(&mut command) {
-            Ok(output) if output.status.success() => Ok(output.stdout),
+            Ok(output) if output.status.success() || output.status.code() == Some(code) => Ok(output.stdout),
             Ok(output) => Err(self.error(Outcome::Failed(output.status), last_lines(&output.stderr), None)),
             Err(outcome) => Err(self.error(outcome, String::new(), None)),
         }

@@ -18,6 +18,7 @@ mod config;
 mod crash;
 mod create;
 mod deploy;
+mod diff;
 mod disk;
 mod doctor;
 mod drain;

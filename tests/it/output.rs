@@ -34,6 +34,7 @@ pub const FIELDS: &[(&[&str], &str)] = &[
     (&["freeze", "for a moment"], "changed command frozen"),
     (&["thaw"], "changed command"),
     (&["history"], "changes command damaged"),
+    (&["diff", "a", "c"], "added_commits command from npm python removed_commits settings static to"),
     (&["verify", "a"], "build command files same"),
     (&["port", "a"], "build command port"),
     (&["run", "a", "--", "echo", "hello"], "build command status"),
