@@ -37,6 +37,7 @@ mod thaw;
 mod up;
 mod verify;
 mod warmup;
+mod watch;
 mod wheels;
 
 use std::path::PathBuf;
@@ -147,6 +148,8 @@ verbs! {
     Migrate(migrate) = "migrate";
     /// Make a build live and the old live build stage
     SwapLive(swap_live) = "swap-live";
+    /// Look at the live build for a while, and take it back if it does worse than the one before
+    Watch(watch) = "watch";
     /// Make a build and make it live, step by step
     Deploy(deploy) = "deploy";
     /// Let nginx answer visitors of live with 503 and a page, or no longer

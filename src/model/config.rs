@@ -22,6 +22,7 @@ mod unknown;
 mod uwsgi;
 mod values;
 mod warmup;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,6 +39,7 @@ pub use site::Site;
 pub use uwsgi::Uwsgi;
 pub use values::{ArgumentList, Listen};
 pub use warmup::{Page, Warmup};
+pub use watch::Watch;
 
 use document::Document;
 use kinds::{boolean, choice, commands, inside, list};
@@ -64,6 +66,8 @@ pub struct Config {
     pub warmup: Warmup,
     /// `[gates]`: what a new build must pass before it is staged, and before it is live.
     pub gates: Gates,
+    /// `[watch]`: how a build is looked at that went live.
+    pub watch: Watch,
     /// `[keep]`: what stays of earlier builds.
     pub keep: Keep,
     /// `[migrate]`: what a deploy does about database migrations.
@@ -188,6 +192,7 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
         nginx: document.section("nginx", Nginx::read),
         warmup: document.section("warmup", Warmup::read),
         gates: document.section("gates", Gates::read),
+        watch: document.section("watch", Watch::read),
         keep: document.section("keep", Keep::read),
         migrate: document.section("migrate", Migrate::read),
         hooks: document.section("hooks", Hooks::read),
@@ -226,6 +231,7 @@ impl fmt::Debug for Config {
             .field("nginx", &self.nginx)
             .field("warmup", &self.warmup)
             .field("gates", &self.gates)
+            .field("watch", &self.watch)
             .field("keep", &self.keep)
             .field("migrate", &self.migrate)
             .field("hooks", &self.hooks)

@@ -38,7 +38,7 @@ pub struct Limits {
 pub struct Watch {
     new: BuildName,
     old: Option<BuildName>,
-    /// When the new one went live, in seconds since 1970.
+    /// The second in which the new one went live, since 1970.
     since: f64,
     limits: Limits,
     before: Tally,
@@ -118,14 +118,11 @@ impl Watch {
     pub fn add(&mut self, request: &Request) -> bool {
         // A worker that dies, or is not there, tells no name. Where none was asked, it is no build's fault.
         let nobodys = request.build.is_none() && request.is_error() && request.upstream.is_some();
-        let counts = |build: Option<BuildName>| {
-            request.role == Some(Role::Live) && (nobodys || build.is_some() && request.build == build)
-        };
-        if request.at < self.since {
-            if counts(self.old) {
-                self.before.add(request);
-            }
-        } else if counts(Some(self.new)) {
+        let (old, new) = (request.build.is_some() && request.build == self.old, request.build == Some(self.new));
+        if request.role != Some(Role::Live) {
+        } else if old && request.at < self.since + 1.0 || nobodys && request.at < self.since {
+            self.before.add(request);
+        } else if (new || nobodys) && request.at >= self.since {
             self.after.add(request);
             self.requests += 1;
             self.errors += u64::from(request.is_error());
@@ -307,7 +304,7 @@ mod tests {
         let mut watch = watch((100, 0, 10), (0, 0, 0));
         let staged = Request { role: Some(Role::Stage), ..request(1001.0, "b", 500, 10) };
         let maintenance = Request { upstream: None, ..request(1001.0, "", 503, 0) };
-        let others = [request(1001.0, "a", 500, 10), request(1001.0, "c", 500, 10), request(1001.0, "", 200, 10)];
+        let others = [request(1001.1, "a", 500, 10), request(1001.0, "c", 500, 10), request(1001.0, "", 200, 10)];
         for request in others.iter().chain([&staged, &maintenance]) {
             watch.add(request);
         }

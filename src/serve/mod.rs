@@ -16,6 +16,7 @@ mod reach;
 pub mod stats;
 mod trouble;
 pub mod vassal;
+pub mod watch;
 pub mod zerg;
 
 pub use trouble::Trouble;

@@ -66,3 +66,4 @@ mod up;
 mod user;
 mod verify;
 mod warmup;
+mod watch;

@@ -26,6 +26,7 @@ pub const FIELDS: &[(&[&str], &str)] = &[
     (&["swap-live"], "changed command live nginx_reloaded stage"),
     (&["rollback"], "changed command live nginx_reloaded skipped stage"),
     (&["rollback", "c"], "changed command live nginx_reloaded skipped stage"),
+    (&["watch", "--seconds", "1"], "after before build changed command moved"),
     (&["restart", "live"], "build changed command workers"),
     (&["deactivate", "b"], "build changed command"),
     (&["stop", "b"], "build changed command"),
@@ -67,7 +68,7 @@ fn json_is_one_document_of_documented_fields() {
         let keys: Vec<&str> = document.as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(keys.join(" "), *fields, "{args:?}");
         if fields.contains("changed") {
-            let changes = !["wheels", "prune", "migrate"].contains(&args[0]);
+            let changes = !["wheels", "watch", "prune", "migrate"].contains(&args[0]);
             assert_eq!(document["changed"], changes, "{args:?}");
         }
     }

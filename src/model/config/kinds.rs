@@ -9,7 +9,7 @@ use toml::de::{DeArray, DeValue};
 use super::kind::{Flaw, Kind};
 use super::paths::stay_inside;
 use super::rule::Rule;
-use super::values::{ArgumentList, Listen};
+use super::values::{ArgumentList, Decimal, Listen};
 
 pub(super) fn boolean() -> Kind<bool> {
     Kind::new("true or false", |value| {
@@ -44,6 +44,23 @@ fn number(noun: &str, range: RangeInclusive<u16>, unit: &'static str) -> Kind<u1
             Ok(number) if range.contains(&number) => Ok(number),
             _ if number > i64::from(most) => Err(Flaw::rule(value, Rule::Above { most, unit })),
             _ => Err(Flaw::rule(value, Rule::Below { least, unit })),
+        }
+    })
+}
+
+/// A number with or without a fraction.
+pub(super) fn decimal(range: RangeInclusive<u16>) -> Kind<Decimal> {
+    let (least, most) = (*range.start(), *range.end());
+    Kind::new(&format!("a number from {least} to {most}"), move |value| {
+        let text = match value.get_ref() {
+            DeValue::Integer(integer) => integer.to_string(),
+            DeValue::Float(float) => float.as_str().to_owned(),
+            _ => return Err(Flaw::wrong_type(value, "a number")),
+        };
+        match text.parse::<f64>() {
+            Ok(number) if (least.into()..=most.into()).contains(&number) => Ok(Decimal::new(number)),
+            Ok(number) if number > most.into() => Err(Flaw::rule(value, Rule::Above { most, unit: "" })),
+            _ => Err(Flaw::rule(value, Rule::Below { least, unit: "" })),
         }
     })
 }

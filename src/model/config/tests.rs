@@ -81,6 +81,11 @@ fn an_empty_file_gives_every_default() {
             timeout: minute,
         },
         gates: Gates { before_stage: Vec::new(), before_live: Vec::new(), timeout: 5 * minute },
+        watch: Watch {
+            seconds: Duration::ZERO,
+            max_error_rate: values::Decimal::new(0.01),
+            max_p95_ratio: values::Decimal::new(2.0),
+        },
         keep: Keep { builds: 5, warm: 1, static_days: 30 },
         migrate: Migrate { run: false, databases: vec!["default".to_string()] },
         hooks: Hooks::none(minute),

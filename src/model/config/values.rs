@@ -19,6 +19,22 @@ impl ArgumentList {
     }
 }
 
+/// A number of at most six decimals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decimal(u64);
+
+impl Decimal {
+    /// The nearest one. The number is expected to be finite, and not below zero.
+    pub(super) fn new(number: f64) -> Self {
+        Decimal((number * 1e6).round() as u64)
+    }
+
+    /// The number itself.
+    pub fn value(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+}
+
 /// An address that nginx listens on. It displays as nginx reads it: `8080`, `127.0.0.1:8080`,
 /// `[::1]:8080`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -65,14 +65,14 @@ fn the_texts_of_an_unknown_key() {
             "builds.toml line 1: database\n\
              there is no such section\n\
              delete it, or write one of these: [site], [python], [node], [assets], [init], \
-             [uwsgi], [nginx], [warmup], [gates], [keep], [migrate], [hooks], [notify], [env]",
+             [uwsgi], [nginx], [warmup], [gates], [watch], [keep], [migrate], [hooks], [notify], [env]",
         ),
         (
             "\"a.\\u001b\" = 1",
             "builds.toml line 1: \"a.\\u{1b}\"\n\
              there is no such section\n\
              delete it, or write one of these: [site], [python], [node], [assets], [init], \
-             [uwsgi], [nginx], [warmup], [gates], [keep], [migrate], [hooks], [notify], [env]",
+             [uwsgi], [nginx], [warmup], [gates], [watch], [keep], [migrate], [hooks], [notify], [env]",
         ),
     ] {
         assert_eq!(bad(text).to_string(), expected);

@@ -1,0 +1,90 @@
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{Cli, mark, rollback};
+use crate::error::{Error, Result};
+use crate::model::layout::Role;
+use crate::model::name::{BuildName, BuildRef};
+use crate::model::requests::Sum;
+use crate::model::rules::Refusal;
+use crate::model::watch::Fault;
+use crate::report::Done;
+use crate::serve::watch::{self, Watched};
+use crate::site::Site;
+use crate::system::{files, signals};
+
+/// How long the live build is watched where nothing else says so.
+const SECONDS: u64 = 60;
+
+/// How long.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: builds swap-live && builds watch --seconds 120")]
+pub struct Arguments {
+    /// How long to watch [default: watch.seconds of builds.toml, or 60]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: Option<u64>,
+}
+
+pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
+    let site = cli.site()?;
+    let names = site.names()?;
+    let live = names.live.ok_or(Refusal::NoHolder(Role::Live))?;
+    let (since, old) = went_live(&site, live)?.unwrap_or_else(|| (files::now(), names.stage));
+    let own = Some(site.config.watch.seconds).filter(|seconds| !seconds.is_zero());
+    let seconds = arguments.seconds.map(Duration::from_secs).or(own).unwrap_or(Duration::from_secs(SECONDS));
+    tracing::info!("watch    {live}, for {} s", seconds.as_secs());
+    let Watched { moved, before, after, .. } = keep_or_take_back(&site, live, old, since, seconds)?;
+    let text = match moved {
+        true => format!("build {live} is not live any more: {}", told(after)),
+        false => format!("build {live} does well: {}; before it {}", told(after), told(before)),
+    };
+    Ok(Done::changed(false, text).with("build", live).with("moved", moved).with("before", before).with("after", after))
+}
+
+/// When a build went live, in seconds since 1970, and what was live before it, as the history tells.
+fn went_live(site: &Site, live: BuildName) -> Result<Option<(u64, Option<BuildName>)>> {
+    let history = site.history()?;
+    let mut moves = history.changes().rev().filter_map(Result::ok).filter(|change| change.from.live != change.to.live);
+    Ok(moves.next().filter(|change| change.to.live == Some(live)).map(|change| (change.at, change.from.live)))
+}
+
+fn told(sum: Sum) -> String {
+    match sum.requests {
+        0 => "no requests".into(),
+        requests => format!("{requests} requests, {} failed, 95 of 100 took up to {} ms", sum.errors, sum.p95_ms),
+    }
+}
+
+/// Watches a build that is live since `since`, in seconds since 1970. If it does worse than `old` did, which was live before,
+/// that one is live again, and the new one is marked bad. The caller holds no lock.
+///
+/// # Errors
+/// It did worse, and was taken back; or could not be.
+pub fn keep_or_take_back(
+    site: &Site,
+    new: BuildName,
+    old: Option<BuildName>,
+    since: u64,
+    seconds: Duration,
+) -> Result<Watched> {
+    let watched = watch::run(site, new, old, since, seconds)?;
+    let Some(fault) = &watched.fault else { return Ok(watched) };
+    let next = format!("mend it in the source and create a new build; its log is logs/{new}.error.log");
+    let worse = |problem, next| Error::Unhealthy { name: new, problem, evidence: fault.to_string(), next };
+    let Some(old) = old else { return Err(worse("it does badly, and no build was live before it".into(), next)) };
+    match signals::shielded(|| take_back(site, new, old, fault)) {
+        Ok(()) => Err(Error::RolledBack(Box::new(worse(format!("it did badly, and {old} is live again"), next)))),
+        Err(error) => Err(worse(
+            format!("it does badly, and {old} cannot take its place again"),
+            format!("{}: {}; builds status shows the builds to go to", error.what(), error.cause()),
+        )),
+    }
+}
+
+/// Makes the old build live again, and marks the new one.
+fn take_back(site: &Site, new: BuildName, old: BuildName, fault: &Fault) -> Result<()> {
+    rollback::rollback(site, Some(old))?;
+    let _lock = site.claim(BuildRef::Name(new))?;
+    mark::mark(site, new, Some(&fault.to_string())).map(drop)
+}
