@@ -101,7 +101,7 @@ impl<'a> Store<'a> {
     /// # Errors
     /// It cannot be read or written.
     pub fn clone(&self, from: &Path, to: &Path, sealed: bool) -> Result<Cloned> {
-        Ok(tree::clone(from, to, self.sharing(sealed))?)
+        Ok(tree::clone(from, to, self.sharing(sealed), tree::MOST)?)
     }
 
     fn sharing(&self, sealed: bool) -> Sharing {

@@ -27,6 +27,7 @@ pub use crate::model::pattern::Excludes;
 pub(super) use attributes::set_mtime;
 pub use clone::{Cloned, Sharing, clone};
 pub use copy::{Copied, copy};
+pub use crew::MOST;
 pub use list::list;
 pub use own::{is_aside, own, share_blocks};
 pub use remove::{remove_all, remove_gone};

@@ -51,7 +51,8 @@ impl Store<'_> {
             return Ok(None);
         }
         tree::remove_all(&from)?;
-        self.clone(&entry.tree(TREE), &from, entry.record.sealed)?;
+        // The commands that run meanwhile may need the other processors.
+        tree::clone(&entry.tree(TREE), &from, self.sharing(entry.record.sealed), 1)?;
         Ok(Some(Pending { from, to }))
     }
 }

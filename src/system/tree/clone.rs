@@ -41,17 +41,17 @@ pub struct Cloned {
 /// Makes `to`, which must not exist, the same tree as `from`, which nobody may change meanwhile: modes, modification
 /// times and the texts of links. The files and directories belong to this process, but for those that are linked.
 ///
-/// A file that cannot be shared, for whatever reason, is copied.
+/// A file that cannot be shared, for whatever reason, is copied. At most so many `threads` do it.
 ///
 /// # Errors
 /// What stops it at a path, which the error names; also anything but files, directories and links. What was made
 /// until then stays, for the caller to remove.
-pub fn clone(from: &Path, to: &Path, how: Sharing) -> Result<Cloned, TreeError> {
+pub fn clone(from: &Path, to: &Path, how: Sharing, threads: usize) -> Result<Cloned, TreeError> {
     // Open to nobody else until it has its own mode.
     DirBuilder::new().mode(0o700).create(to).map_err(|e| TreeError::new("create", to, e))?;
     let sharing = AtomicBool::new(how == Sharing::Blocks);
     let run = Run { from, to, how, sharing, cloned: Mutex::default() };
-    share(vec![PathBuf::new()], |directory, worker| run.directory(&directory, worker))?;
+    share(vec![PathBuf::new()], threads, |directory, worker| run.directory(&directory, worker))?;
     Ok(run.cloned.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 

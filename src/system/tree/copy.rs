@@ -11,7 +11,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag};
 
 use super::attributes::{Attributes, Giver};
 use super::contents::Writer;
-use super::crew::{Worker, share};
+use super::crew::{MOST, Worker, share};
 use super::directory::{Directory, kind, size};
 use super::place::{Asides, Done, Place, split, vanished};
 use super::{Selection, TreeError, itself, make_target};
@@ -73,7 +73,7 @@ pub fn copy(
     };
     let (top, attributes) = run.top(source, target)?;
     let sum = Mutex::new(Sum { directories: vec![(Path::new(""), attributes)], ..Sum::default() });
-    share(run.pieces(top, Path::new("")), |job, worker| {
+    share(run.pieces(top, Path::new("")), MOST, |job, worker| {
         let mut done = run.job(job, worker)?;
         worker.add(done.jobs.drain(..).rev());
         Ok(sum.lock().unwrap_or_else(PoisonError::into_inner).add(done))

@@ -11,7 +11,7 @@ use super::TreeError;
 const ALONE: usize = 500;
 
 /// No more threads than this: they all wait for one journal.
-pub(super) const MOST: usize = 4;
+pub const MOST: usize = 4;
 
 /// One of the threads that share a pile of jobs, which may grow while they work.
 pub(super) struct Worker<'a, J> {
@@ -34,18 +34,19 @@ struct Pile<J> {
     failed: Option<TreeError>,
 }
 
-/// Does `work` on each job and on those that it adds, and returns when all is done. `work` returns how many entries it
-/// has handled; a small tree is left to the calling thread alone.
+/// Does `work` on each job and on those that it adds, in at most so many threads, and returns when all is done. `work`
+/// returns how many entries it has handled; a small tree is left to the calling thread alone.
 ///
 /// # Errors
 /// The first one in any thread, which stops the others at their next [`Worker::check`].
 pub(super) fn share<J: Send>(
     jobs: Vec<J>,
+    threads: usize,
     work: impl Fn(J, &Worker<J>) -> Result<usize, TreeError> + Sync,
 ) -> Result<(), TreeError> {
     let pile = Pile { jobs, open: 0, failed: None };
     let crew = Crew { pile: Mutex::new(pile), changed: Condvar::new(), stopped: AtomicBool::new(false) };
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST);
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(threads);
     thread::scope(|scope| {
         let (mut handled, mut helped) = (0, false);
         let first = Worker { crew: &crew, number: 0 };

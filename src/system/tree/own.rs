@@ -9,7 +9,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use super::TreeError;
 use super::attributes::{Attributes, Giver};
 use super::contents::{Writer, Written};
-use super::crew::{Worker, share};
+use super::crew::{MOST, Worker, share};
 use super::directory::{Directory, WRITE, kind, mode};
 
 /// Whether it is the name of what a process was making here, and has left if it was killed.
@@ -28,7 +28,7 @@ const ASIDE: &str = ".builds-own~";
 /// What stops it at a path, which the error names. Each file is whole; some may still be shared.
 pub fn own(tree: &Path) -> Result<usize, TreeError> {
     let (giver, sharing, owned) = (Giver::this_process(), AtomicBool::new(true), AtomicUsize::new(0));
-    share(vec![tree.to_owned()], |path, worker| {
+    share(vec![tree.to_owned()], MOST, |path, worker| {
         let (directories, handled) = directory(path, worker, &giver, (&sharing, &owned))?;
         worker.add(directories);
         Ok(handled)

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use nix::sys::stat::{FchmodatFlags, SFlag, fchmodat};
 
 use super::TreeError;
-use super::crew::{Worker, share};
+use super::crew::{MOST, Worker, share};
 use super::directory::{Directory, WRITE, kind, mode, size};
 
 /// The regular files of a sealed tree.
@@ -23,7 +23,7 @@ pub struct Sealed {
 /// What stops it at a path, which the error names. Some of the files are sealed then.
 pub fn seal(tree: &Path) -> Result<Sealed, TreeError> {
     let sealed = Mutex::new(Sealed::default());
-    share(vec![tree.to_owned()], |path, worker| directory(path, worker, &sealed))?;
+    share(vec![tree.to_owned()], MOST, |path, worker| directory(path, worker, &sealed))?;
     Ok(sealed.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 

@@ -9,7 +9,7 @@ use nix::unistd::{geteuid, mkfifo};
 
 use super::super::attributes::set_mtime;
 use super::super::scratch::{NOBODY, Scratch, mode, rerun, rerun_without_root};
-use super::super::{Cloned, Sharing, clone};
+use super::super::{Cloned, MOST, Sharing, clone};
 use super::{all, assert_same};
 
 const HOWS: [Sharing; 3] = [Sharing::Blocks, Sharing::Links, Sharing::Nothing];
@@ -47,7 +47,7 @@ fn a_clone_is_the_same_tree() {
     let tree = packages(&place);
     for how in HOWS {
         let to = place.join(format!("{how:?}"));
-        let cloned = clone(&tree, &to, how).unwrap();
+        let cloned = clone(&tree, &to, how, MOST).unwrap();
         assert_same(&tree, &to);
         assert_eq!((cloned.files, cloned.bytes), (644, 640 * 10 + 3 * 7 + 12), "{how:?}");
     }
@@ -59,7 +59,7 @@ fn only_what_nobody_may_write_is_linked() {
     let tree = packages(&place);
     for how in HOWS {
         let to = place.join(format!("{how:?}"));
-        let cloned = clone(&tree, &to, how).unwrap();
+        let cloned = clone(&tree, &to, how, MOST).unwrap();
         let mut linked = 0;
         for path in all(&tree).iter() {
             let [one, other] = [&tree, &to].map(|root| fs::symlink_metadata(root.join(path)).unwrap());
@@ -93,7 +93,7 @@ fn a_file_that_may_not_be_linked_is_copied() {
         return;
     }
     let Some(tree) = given else { return };
-    let cloned = clone(&tree, &place.join("to"), Sharing::Links).unwrap();
+    let cloned = clone(&tree, &place.join("to"), Sharing::Links, MOST).unwrap();
     assert_eq!(cloned, Cloned { files: 1, bytes: 6, shared: 0 });
     assert_eq!(fs::metadata(place.join("to/file")).unwrap().mode() & 0o7777, 0o444);
     assert_eq!(fs::read(place.join("to/file")).unwrap(), b"root's");
@@ -103,7 +103,7 @@ fn a_file_that_may_not_be_linked_is_copied() {
 fn a_clone_on_another_file_system_is_a_copy() {
     let (place, other) = (Scratch::new(), Scratch::below(Path::new("/dev/shm")));
     let tree = packages(&place);
-    let cloned = clone(&tree, &other.join("to"), Sharing::Links).unwrap();
+    let cloned = clone(&tree, &other.join("to"), Sharing::Links, MOST).unwrap();
     assert_eq!((cloned.files, cloned.shared), (644, 0));
     assert_same(&tree, &other.join("to"));
 }
@@ -115,7 +115,7 @@ fn what_is_there_is_not_touched() {
     place.write("to/file", "kept");
     symlink("to", place.join("link")).unwrap();
     for to in ["to", "link", "none/to"] {
-        assert_eq!(clone(&tree, &place.join(to), Sharing::Nothing).unwrap_err().path, place.join(to));
+        assert_eq!(clone(&tree, &place.join(to), Sharing::Nothing, MOST).unwrap_err().path, place.join(to));
     }
     assert_eq!(fs::read_dir(place.join("to")).unwrap().count(), 1);
 }
@@ -124,8 +124,11 @@ fn what_is_there_is_not_touched() {
 fn what_cannot_be_cloned_is_named() {
     let place = Scratch::new();
     let tree = packages(&place);
-    assert_eq!(clone(&place.join("none"), &place.join("a"), Sharing::Links).unwrap_err().path, place.join("none"));
+    assert_eq!(
+        clone(&place.join("none"), &place.join("a"), Sharing::Links, MOST).unwrap_err().path,
+        place.join("none")
+    );
     mkfifo(&tree.join("4/4/fifo"), Mode::S_IRUSR).unwrap();
-    let failed = clone(&tree, &place.join("b"), Sharing::Links).unwrap_err();
+    let failed = clone(&tree, &place.join("b"), Sharing::Links, MOST).unwrap_err();
     assert_eq!((failed.action, failed.path), ("clone", tree.join("4/4/fifo")));
 }

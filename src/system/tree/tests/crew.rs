@@ -6,7 +6,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 
-use super::super::crew::share;
+use super::super::crew::{MOST, share};
 use super::TreeError;
 
 fn error(why: &'static str) -> TreeError {
@@ -17,7 +17,7 @@ fn error(why: &'static str) -> TreeError {
 fn every_job_is_done_once() {
     let sum = AtomicUsize::new(0);
     // Each number hands on the two that follow it in a tree.
-    let done = share(vec![1], |number: usize, crew| {
+    let done = share(vec![1], MOST, |number: usize, crew| {
         sum.fetch_add(number, Ordering::Relaxed);
         crew.add([2 * number, 2 * number + 1].into_iter().filter(|&n| n < 5000));
         Ok(1)
@@ -32,7 +32,7 @@ fn the_first_error_stops_the_others_and_is_the_one_that_is_told() {
         return;
     }
     let both = Barrier::new(2);
-    let failed = share(vec!["late", "first", "many"], |job, crew| match job {
+    let failed = share(vec!["late", "first", "many"], MOST, |job, crew| match job {
         "many" => Ok(1000),
         "first" => {
             both.wait();
@@ -52,7 +52,7 @@ fn the_first_error_stops_the_others_and_is_the_one_that_is_told() {
 #[test]
 fn a_panic_in_one_thread_leaves_nobody_waiting() {
     let panicked = catch_unwind(|| {
-        share(vec!["panic", "many"], |job, _| match job {
+        share(vec!["panic", "many"], MOST, |job, _| match job {
             "many" => Ok(1000),
             _ => panic!("as asked"),
         })
@@ -63,7 +63,7 @@ fn a_panic_in_one_thread_leaves_nobody_waiting() {
 #[test]
 fn few_entries_need_no_second_thread() {
     let this = std::thread::current().id();
-    let done = share((0..30).collect(), |_: usize, _| {
+    let done = share((0..30).collect(), MOST, |_: usize, _| {
         assert_eq!(std::thread::current().id(), this);
         // Long enough for another thread to take the next.
         fs::read("/proc/self/smaps").unwrap();
