@@ -9,9 +9,9 @@ use crate::error::Result;
 use crate::model::config::Installer;
 use crate::report::Done;
 use crate::site::Site;
-use crate::steps::limited;
 use crate::steps::node::install_verb;
 use crate::steps::source::files_of;
+use crate::steps::{ahead, limited};
 use crate::system::process::Run;
 use crate::system::{files, tree};
 
@@ -49,14 +49,19 @@ pub fn fetch(site: &Site) -> Result<Fetched> {
     make_tools(site)?;
 
     // pip and npm write beside what they read, and nothing may be written into the source.
-    let copy = site.layout.root().join("deps/.source");
-    tree::remove_all(&copy)?;
-    files::directory(&copy)?;
-    let fetched = fetch_into_stores(site, &copy);
-    tree::remove_all(&copy)?;
+    let paths = site.layout.fetching();
+    let copy = paths.dir();
+    tree::remove_all(copy)?;
+    files::directory(copy)?;
+    let fetched = fetch_into_stores(site, copy);
     // pip takes what has a wheel's name for one, also what a power cut has left of it.
-    files::sync_all(&site.layout.wheelhouse())?;
-    fetched
+    let synced = files::sync_all(&site.layout.wheelhouse());
+    let installed = fetched.and_then(|fetched| {
+        let installed = ahead::install(site)?;
+        Ok(Fetched { changed: fetched.changed || installed, ..fetched })
+    });
+    tree::remove_all(copy)?;
+    synced.and(installed)
 }
 
 fn fetch_into_stores(site: &Site, copy: &Path) -> Result<Fetched> {

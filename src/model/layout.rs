@@ -68,6 +68,11 @@ impl Layout {
         BuildPaths { dir: self.builds().join(name.to_string()) }
     }
 
+    /// Where the source is copied whose packages are fetched, as a build has it.
+    pub fn fetching(&self) -> BuildPaths {
+        BuildPaths { dir: self.root.join("deps/.source") }
+    }
+
     /// A build that is being deleted: out of sight of the emperor, nginx and `find-free`.
     pub fn doomed(&self, name: BuildName) -> PathBuf {
         self.builds().join(format!("{DOOMED}{name}"))

@@ -1,5 +1,6 @@
 //! The steps of a create, and what each of them waits for.
 
+pub mod ahead;
 mod assets;
 mod bytecode;
 pub mod conf;
@@ -46,6 +47,10 @@ use store::{Entry, Pending, Store};
 pub struct Making<'a> {
     site: &'a Site,
     name: BuildName,
+    /// Whose work in the store this is: the build's name, or another.
+    maker: String,
+    /// Whether only packages are installed, for builds to come.
+    ahead: bool,
     course: &'a Course,
     paths: BuildPaths,
     manifest: Mutex<Manifest>,
@@ -120,7 +125,7 @@ pub fn make(site: &Site, name: BuildName, wish: &Wish, course: &Course) -> Resul
 
 /// Removes what no build has from what builds share, and what creates of this one have left half made.
 pub fn tidy(site: &Site, name: BuildName) {
-    if let Err(error) = store::forget(site, name).and_then(|()| store::tidy(site)) {
+    if let Err(error) = store::forget(site, &name.to_string()).and_then(|()| store::tidy(site)) {
         tracing::warn!("{}: {}; the next create or rm tries again", error.what(), error.cause());
     }
 }
@@ -152,7 +157,7 @@ impl<'a> Making<'a> {
         if let Some(tag) = &wish.tag {
             manifest.tag = tag.clone();
         }
-        store::forget(site, name)?;
+        store::forget(site, &name.to_string())?;
         files::directory(paths.dir())?;
         files::private_directory(&site.layout.logs(), 0o750)?;
         files::private_directory(&paths.run(), 0o750)?;
@@ -164,6 +169,8 @@ impl<'a> Making<'a> {
         Ok(Self {
             site,
             name,
+            maker: name.to_string(),
+            ahead: false,
             course,
             paths,
             manifest: Mutex::new(manifest),
@@ -232,9 +239,13 @@ impl<'a> Making<'a> {
         self.shared.fetch_add(shared, Ordering::SeqCst);
     }
 
+    fn pending(&self) -> MutexGuard<'_, Vec<Pending>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Has an entry of the store found by later builds when it is on the disk.
     fn pend(&self, entry: Pending) {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+        self.pending().push(entry);
     }
 
     /// Notes that steps of an interrupted create have worked on other files.
@@ -273,7 +284,7 @@ impl<'a> Making<'a> {
 
     /// Lets later builds find what this one has made, which is on the disk now. Without it they make it again.
     fn publish(&self) {
-        for entry in self.pending.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        for entry in self.pending().drain(..) {
             if let Err(error) = entry.publish(self.site) {
                 tracing::warn!("later builds cannot reuse it: {}: {}", error.what(), error.cause());
             }

@@ -21,6 +21,9 @@ pub fn run(making: &Making, log: &Path) -> Result<Note> {
     let (verb, modules) = (install_verb(lock.is_some()), directory.join("node_modules"));
     let reuse = npm::reuse(&project, lock.as_deref());
     if let Reuse::Never(why) = reuse {
+        if making.ahead {
+            return Ok(None);
+        }
         install(making, &directory, verb, log)?;
         note_packages(making, installed(&modules)?);
         return Ok(Some(format!("npm {verb}; not for reuse, as {why}")));
@@ -29,6 +32,9 @@ pub fn run(making: &Making, log: &Path) -> Result<Note> {
     let (store, inputs) = (Store::open(making.site, "node")?, inputs(&directory, verb)?);
     making.manifest().digests.insert("node".into(), inputs.key());
     if let Some(entry) = making.reusable(|| store.find(&inputs.key())) {
+        if making.ahead {
+            return Ok(Some("installed before".into()));
+        }
         making.count(store.give(&entry, &modules)?);
         making.measured(&modules, entry.record.bytes);
         let note = format!("{} packages, reused", entry.record.packages.len());
@@ -43,9 +49,8 @@ pub fn run(making: &Making, log: &Path) -> Result<Note> {
     }
     note_packages(making, packages.clone());
     let note = format!("npm {verb}, {} packages, {why}", packages.len());
-    let bytes = store.clone(&modules, &store.begin(making.name)?.join(TREE), sealed)?.bytes;
-    making.measured(&modules, bytes);
-    making.pend(store.record(making.name, &Record { inputs, packages, sealed, bytes })?);
+    let bytes = store.clone(&modules, &store.begin(&making.maker)?.join(TREE), sealed)?.bytes;
+    making.made(&store, &Record { inputs, packages, sealed, bytes }, &modules)?;
     Ok(Some(note))
 }
 

@@ -1,7 +1,9 @@
 //! What one create leaves for the next.
 
+use std::path::Path;
+
 use super::Making;
-use super::store::Store;
+use super::store::{Record, Store};
 use crate::error::Result;
 use crate::system::files;
 
@@ -26,8 +28,20 @@ impl Making<'_> {
     fn make_spare(&self, kind: &'static str) -> Result<()> {
         let key = self.manifest().digests.get(kind).cloned();
         let Some(key) = key else { return Ok(()) };
-        let spare = Store::open(self.site, kind)?.make_spare(self.name, &key)?;
+        let spare = Store::open(self.site, kind)?.make_spare(&self.maker, &key, self.paths.dir())?;
         spare.into_iter().for_each(|spare| self.pend(spare));
+        Ok(())
+    }
+    /// Has a new entry, which was made of `tree`, found by later builds.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn made(&self, store: &Store, record: &Record, tree: &Path) -> Result<()> {
+        self.measured(tree, record.bytes);
+        self.pend(store.record(&self.maker, record)?);
+        if self.ahead {
+            store.put_by(&self.maker, &record.inputs.key(), tree)?.into_iter().for_each(|spare| self.pend(spare));
+        }
         Ok(())
     }
 }

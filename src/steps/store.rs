@@ -112,23 +112,23 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// An empty directory for an entry that build `name` makes.
+    /// An empty directory for an entry that `maker` makes.
     ///
     /// # Errors
     /// It cannot be made.
-    pub fn begin(&self, name: BuildName) -> Result<PathBuf> {
-        let directory = unfinished(self.site, self.kind, name);
+    pub fn begin(&self, maker: &str) -> Result<PathBuf> {
+        let directory = unfinished(self.site, self.kind, maker);
         tree::remove_all(&directory)?;
         files::directory(&directory)?;
         Ok(directory)
     }
 
-    /// Writes down what the new entry of build `name` is. It is found after [`Pending::publish`].
+    /// Writes down what the new entry of `maker` is. It is found after [`Pending::publish`].
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn record(&self, name: BuildName, record: &Record) -> Result<Pending> {
-        let from = unfinished(self.site, self.kind, name);
+    pub fn record(&self, maker: &str, record: &Record) -> Result<Pending> {
+        let from = unfinished(self.site, self.kind, maker);
         let path = from.join("entry.json");
         let text = serde_json::to_vec_pretty(record).map_err(|error| Error::io("write", &path)(error.into()))?;
         // The digests of secrets may be in it.
@@ -162,21 +162,21 @@ impl Pending {
     }
 }
 
-/// Removes what a killed create of a build has left in the store.
+/// Removes what one who was killed has left in the store.
 ///
 /// # Errors
 /// It is still there.
-pub fn forget(site: &Site, name: BuildName) -> Result<()> {
+pub fn forget(site: &Site, maker: &str) -> Result<()> {
     for kind in KINDS {
-        tree::remove_all(&unfinished(site, kind, name))?;
-        tree::remove_all(&spare::unfinished(site, kind, name))?;
+        tree::remove_all(&unfinished(site, kind, maker))?;
+        tree::remove_all(&spare::unfinished(site, kind, maker))?;
     }
-    Ok(tree::remove_all(&cache(site, name))?)
+    Ok(tree::remove_all(&cache(site, maker))?)
 }
 
 /// Where an installer may unpack what it then links into a build, on the same file system.
-pub fn cache(site: &Site, name: BuildName) -> PathBuf {
-    site.layout.store().join(format!(".cache-{name}"))
+pub fn cache(site: &Site, maker: &str) -> PathBuf {
+    site.layout.store().join(format!(".cache-{maker}"))
 }
 
 /// Removes the entries that no build has; later, where somebody uses the store.
@@ -188,16 +188,19 @@ pub fn tidy(site: &Site) -> Result<()> {
     Ok(unused(site, &BTreeSet::new())?.iter().try_for_each(|entry| tree::remove_all(entry))?)
 }
 
-/// The entries that no build has, or would have without some builds.
+/// The entries that no build has, or would have without some builds. Those that were made ahead wait for the next build.
 ///
 /// # Errors
 /// A manifest cannot be read.
 pub fn unused(site: &Site, without: &BTreeSet<BuildName>) -> Result<Vec<PathBuf>> {
-    let others = manifests(site)?.into_iter().filter(|made| !without.contains(&made.name));
+    let all = manifests(site)?;
+    let youngest = all.iter().map(|made| made.created).max().unwrap_or(0);
+    let others = all.into_iter().filter(|made| !without.contains(&made.name));
     let used: BTreeSet<Digest> = others.flat_map(|made| made.digests.into_values()).collect();
     let entries = KINDS.iter().flat_map(|kind| fs::read_dir(site.layout.store().join(kind))).flatten().flatten();
     let key = |entry: &fs::DirEntry| entry.file_name().to_str().and_then(|name| name.parse::<Digest>().ok());
-    Ok(entries.filter(|entry| key(entry).is_some_and(|key| !used.contains(&key))).map(|entry| entry.path()).collect())
+    let unused = entries.filter(|entry| key(entry).is_some_and(|key| !used.contains(&key))).map(|entry| entry.path());
+    Ok(unused.filter(|entry| !spare::waits(entry, youngest)).collect())
 }
 
 /// Copies some files of one tree into another. Never links: what these are may be written, or starts programs.
@@ -248,8 +251,8 @@ fn lock_file(site: &Site) -> Result<PathBuf> {
     Ok(site.layout.run().join("store.lock"))
 }
 
-fn unfinished(site: &Site, kind: &str, name: BuildName) -> PathBuf {
-    site.layout.store().join(kind).join(format!(".new-{name}"))
+fn unfinished(site: &Site, kind: &str, maker: &str) -> PathBuf {
+    site.layout.store().join(kind).join(format!(".new-{maker}"))
 }
 
 /// Those of all builds.

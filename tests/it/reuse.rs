@@ -5,12 +5,13 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use nix::unistd::geteuid;
 use walkdir::WalkDir;
 
 use crate::helpers::{own_store, shell};
-use crate::site::Site;
+use crate::site::{Said, Site};
 use crate::user::as_user;
 
 /// What only one build has: who it is, and since when.
@@ -174,6 +175,56 @@ fn what_no_build_has_any_more_goes() {
     assert_eq!(entries(), 1, "c has it, too");
     site.ok(&["rm", "c"]);
     assert_eq!(entries(), 0);
+}
+
+/// `builds wheels` and what follows, with what stands in for the network.
+fn offline(site: &Site, args: &[&str]) -> String {
+    let mut command = site.command(args);
+    command.env("PIP_NO_INDEX", "1").env("npm_config_offline", "true");
+    let said = Said::from(command.output().unwrap());
+    assert_eq!(said.code, 0, "{said:?}");
+    said.err
+}
+
+#[test]
+fn what_was_fetched_is_installed_for_the_first_create() {
+    let site = Site::up("demo", "");
+    ["wheelhouse", "npm"].iter().for_each(|store| own_store(&site, store));
+    let fetched = offline(&site, &["wheels"]);
+    assert!(fetched.contains("3 packages, first time") && fetched.contains("1 packages, first time"), "{fetched}");
+    let again = offline(&site, &["wheels"]);
+    assert_eq!(again.matches("installed before").count(), 2, "{again}");
+    let first = offline(&site, &["create", "a"]);
+    assert!(first.contains("3 packages, reused") && first.contains("1 packages, reused"), "{first}");
+    offline(&site, &["create", "b", "--fresh"]);
+    assert_alike(&site, "a", "b");
+    let left: Vec<_> = ["python", "node", ""]
+        .iter()
+        .flat_map(|kind| fs::read_dir(site.root().join("deps/store").join(kind)).unwrap().flatten())
+        .filter(|entry| entry.file_name().to_str().unwrap().starts_with('.'))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn what_was_installed_ahead_waits_for_the_next_build() {
+    let site = Site::up("plain", "");
+    own_store(&site, "wheelhouse");
+    let entries = || -> Vec<PathBuf> {
+        fs::read_dir(site.root().join("deps/store/python")).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    site.write("requirements.txt", "asgiref\n");
+    site.ok(&["create", "a"]);
+    site.write("requirements.txt", "sqlparse\n");
+    offline(&site, &["wheels"]);
+    assert_eq!(entries().len(), 2);
+    site.ok(&["rm", "a"]);
+    assert_eq!(entries().len(), 1, "no build has had the chance");
+    let mark = fs::File::options().write(true).open(entries()[0].join("ahead")).unwrap();
+    mark.set_modified(SystemTime::now() - Duration::from_secs(10)).unwrap();
+    site.write("requirements.txt", "asgiref\n");
+    site.ok(&["create", "b"]);
+    assert_eq!(entries().len(), 1, "b could have had it");
 }
 
 #[test]

@@ -41,10 +41,10 @@ pub fn run(making: &Making, log: &Path) -> Result<Note> {
         Ok(made) => made,
         Err(never) => return Ok(Some(format!("{what}, {why}; not for reuse, as {never}"))),
     };
-    let directory = store.begin(making.name)?;
+    let directory = store.begin(&making.maker)?;
     let bytes = store.clone(&statics(making), &directory.join("static"), false)?.bytes;
     store::put(&made, making.paths.dir(), &directory.join("build"))?;
-    making.pend(store.record(making.name, &Record { inputs, packages: Vec::new(), sealed: false, bytes })?);
+    making.pend(store.record(&making.maker, &Record { inputs, packages: Vec::new(), sealed: false, bytes })?);
     Ok(Some(format!("{what}, {why}")))
 }
 

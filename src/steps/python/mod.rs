@@ -43,6 +43,7 @@ pub fn run(making: &Making, log: &Path) -> Result<Note> {
             let inputs = inputs::of(making.site, &venv, &requirements, wheels?);
             reusing(making, &venv, &files, inputs, log)?
         }
+        (Some(_), _) if making.ahead => return Ok(None),
         (why, _) => {
             let packages = alone(making, &venv, &files, log)?;
             let note = format!("{} packages; not for reuse, as {}", packages.len(), why.unwrap_or_default());
@@ -85,6 +86,9 @@ fn reusing(
     let store = Store::open(making.site, "python")?;
     making.manifest().digests.insert("python".into(), inputs.key());
     if let Some(entry) = making.reusable(|| store.find(&inputs.key())) {
+        if making.ahead {
+            return Ok((entry.record.packages, "installed before".into()));
+        }
         making.count(store.give(&entry, &venv.packages)?);
         making.measured(&venv.packages, entry.record.bytes);
         store::put_all(&entry.tree("others"), venv.directory)?;
@@ -112,12 +116,12 @@ fn reusing(
             format!("{why}: {new} of {all} wheels")
         },
     );
-    let directory = store.begin(making.name)?;
+    let directory = store.begin(&making.maker)?;
     let bytes = store.clone(&venv.packages, &directory.join(TREE), true)?.bytes;
-    making.measured(&venv.packages, bytes);
     store::put(&others, venv.directory, &directory.join("others"))?;
-    making.pend(store.record(making.name, &Record { inputs, packages: packages.clone(), sealed: true, bytes })?);
-    Ok((packages, note))
+    let record = Record { inputs, packages, sealed: true, bytes };
+    making.made(&store, &record, &venv.packages)?;
+    Ok((record.packages, note))
 }
 
 /// The requirement files of the build: those of the configuration, or `requirements.txt` if there is one.
@@ -149,7 +153,7 @@ fn install(making: &Making, requirements: &[PathBuf], log: &Path) -> Result<()> 
             next: "builds wheels fetches the packages once".into(),
         });
     }
-    let cache = store::cache(making.site, making.name);
+    let cache = store::cache(making.site, &making.maker);
     let install = match making.site.config.python.installer {
         // A cache that stays would serve an old wheel where another has taken its name.
         Installer::Uv => Run::new(installer)

@@ -1,20 +1,22 @@
-//! Spares: clones of packages for the build that comes next, made while the commands of this one run. Taking one is a
-//! rename.
+//! What is there for builds to come: spares, which are clones of packages that a build takes by a rename, and entries that
+//! were made before there is a build of them.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{Entry, Pending, Store, TREE};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::digest::Digest;
-use crate::model::name::BuildName;
 use crate::site::Site;
 use crate::system::files;
 use crate::system::tree::{self, Sharing};
 
 /// The name of a spare in its entry.
 const SPARE: &str = "spare";
+
+/// The name of the file in an entry that was made ahead.
+const AHEAD: &str = "ahead";
 
 impl Store<'_> {
     /// Puts the packages of an entry into a build that leaves them as they are until it is complete: a spare which were
@@ -31,23 +33,24 @@ impl Store<'_> {
         Ok(self.clone(&entry.tree(TREE), to, entry.record.sealed)?.shared)
     }
 
-    /// Makes the spare of the entry that build `name` has under a key, where there is none yet.
+    /// Makes the spare of the entry that `maker`, whose packages are for `directory`, has under a key, where there is none
+    /// yet.
     ///
     /// # Errors
     /// It cannot be read or written.
-    pub fn make_spare(&self, name: BuildName, key: &Digest) -> Result<Option<Pending>> {
-        let (new, place) = (super::unfinished(self.site, self.kind, name), self.place(key));
-        let (from, to) = (unfinished(self.site, self.kind, name), place.join(SPARE));
+    pub fn make_spare(&self, maker: &str, key: &Digest, directory: &Path) -> Result<Option<Pending>> {
+        let (new, place) = (super::unfinished(self.site, self.kind, maker), self.place(key));
+        let (from, to) = (unfinished(self.site, self.kind, maker), place.join(SPARE));
         // What is new replaces an entry with its spare.
-        let directory = match files::exists(&new) {
-            true => new,
-            false if files::exists(&to) => return Ok(None),
-            false => place,
+        let entry = match files::exists(&new) {
+            true => self.read(new, key),
+            false if files::exists(&to) => None,
+            false => self.read(place, key),
         };
-        let Some(entry) = self.read(directory, key) else { return Ok(None) };
+        let Some(entry) = entry else { return Ok(None) };
         // None could be renamed into a build on another file system.
         let device = |path: &Path| fs::metadata(path).map(|data| data.dev()).ok();
-        if device(&entry.directory) != device(self.site.layout.build(name).dir()) {
+        if device(&entry.directory) != device(directory) {
             return Ok(None);
         }
         tree::remove_all(&from)?;
@@ -55,9 +58,26 @@ impl Store<'_> {
         tree::clone(&entry.tree(TREE), &from, self.sharing(entry.record.sealed), 1)?;
         Ok(Some(Pending { from, to }))
     }
+
+    /// Has the new entry of `maker` stay until there is a younger build, and what it was made of become its spare.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn put_by(&self, maker: &str, key: &Digest, tree: &Path) -> Result<Option<Pending>> {
+        let mark = super::unfinished(self.site, self.kind, maker).join(AHEAD);
+        fs::write(&mark, "").map_err(Error::io("write", &mark))?;
+        let (from, to) = (unfinished(self.site, self.kind, maker), self.place(key).join(SPARE));
+        tree::remove_all(&from)?;
+        Ok(fs::rename(tree, &from).is_ok().then_some(Pending { from, to }))
+    }
 }
 
-/// Where a create makes a spare.
-pub fn unfinished(site: &Site, kind: &str, name: BuildName) -> PathBuf {
-    site.layout.store().join(kind).join(format!(".spare-{name}"))
+/// Whether an entry was made ahead, and no build since; `youngest` is when the last one was begun, in seconds since 1970.
+pub fn waits(entry: &Path, youngest: u64) -> bool {
+    fs::metadata(entry.join(AHEAD)).is_ok_and(|mark| u64::try_from(mark.mtime()).is_ok_and(|made| made >= youngest))
+}
+
+/// Where a spare is made.
+pub fn unfinished(site: &Site, kind: &str, maker: &str) -> PathBuf {
+    site.layout.store().join(kind).join(format!(".spare-{maker}"))
 }
