@@ -6,7 +6,7 @@ use nix::fcntl::readlinkat;
 use nix::sys::stat::SFlag;
 
 use super::TreeError;
-use super::crew::{Worker, share};
+use super::crew::{MOST, Worker, share};
 use super::directory::{Directory, kind, mode, mtime, size};
 use crate::model::listing::Seen;
 
@@ -17,7 +17,7 @@ use crate::model::listing::Seen;
 /// What stops it at a path, which the error names.
 pub fn list(tree: &Path, prefix: &Path, without: &[&str]) -> Result<Vec<(PathBuf, Seen)>, TreeError> {
     let all = Mutex::new(Vec::new());
-    share(vec![PathBuf::new()], |below, worker: &Worker<PathBuf>| {
+    share(vec![PathBuf::new()], MOST, |below: PathBuf, worker: &Worker<PathBuf>| {
         let directory = Directory::open(tree.join(&below))?;
         let names = directory.names()?;
         let top = below.as_os_str().is_empty();
