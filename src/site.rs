@@ -5,6 +5,7 @@ mod freeze;
 mod history;
 mod hooks;
 mod locks;
+mod notify;
 mod observe;
 
 pub use history::Deed;

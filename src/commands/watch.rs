@@ -43,13 +43,14 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
 }
 
 /// When a build went live, in seconds since 1970, and what was live before it, as the history tells.
-fn went_live(site: &Site, live: BuildName) -> Result<Option<(u64, Option<BuildName>)>> {
+pub fn went_live(site: &Site, live: BuildName) -> Result<Option<(u64, Option<BuildName>)>> {
     let history = site.history()?;
     let mut moves = history.changes().rev().filter_map(Result::ok).filter(|change| change.from.live != change.to.live);
     Ok(moves.next().filter(|change| change.to.live == Some(live)).map(|change| (change.at, change.from.live)))
 }
 
-fn told(sum: Sum) -> String {
+/// What requests came to, for people.
+pub fn told(sum: Sum) -> String {
     match sum.requests {
         0 => "no requests".into(),
         requests => format!("{requests} requests, {} failed, 95 of 100 took up to {} ms", sum.errors, sum.p95_ms),

@@ -183,6 +183,11 @@ impl Layout {
         self.logs().join("migrate.log")
     }
 
+    /// What the webhook is still to be told.
+    pub fn outbox(&self) -> PathBuf {
+        self.run().join("outbox")
+    }
+
     /// The output of the operator's hooks.
     pub fn hooks_log(&self) -> PathBuf {
         self.logs().join("hooks.log")

@@ -59,6 +59,8 @@ pub enum Step {
     BeforeLive,
     /// Make it live.
     Swap,
+    /// Compare what it answers with what the build before it did, and go back if it does worse.
+    Watch,
     /// Stop what is no longer needed for a way back, and remove what need not stay.
     Retire,
 }
@@ -74,6 +76,7 @@ impl Step {
             Self::BeforeStage | Self::BeforeLive => "gates",
             Self::Stage => "stage",
             Self::Swap => "swap",
+            Self::Watch => "watch",
             Self::Retire => "retire",
         }
     }
@@ -103,6 +106,7 @@ impl Plan {
             Some((Step::Stage, format!("_stage: {stage} → {build}"))),
             gate(&config.gates.before_live).map(|what| (Step::BeforeLive, what)),
             Some((Step::Swap, format!("_live: {live} → {build}, _stage: {build} → {live}"))),
+            watch(config, live).map(|what| (Step::Watch, what)),
             Some((Step::Retire, retire(config))),
         ];
         let steps = steps.into_iter().flatten().map(|(step, what)| Planned { step, what }).collect();
@@ -148,6 +152,18 @@ fn migrate(config: &Config, allow_destructive: bool) -> &'static str {
         (true, false) => "apply what the databases lack, if the code in use survives it",
         (true, true) => "apply what the databases lack, even if the code in use does not survive it",
     }
+}
+
+/// What is watched, if that is wanted.
+fn watch(config: &Config, old: BuildName) -> Option<String> {
+    let watch = &config.watch;
+    let seconds = watch.seconds.as_secs();
+    let limits = format!(
+        "{} of requests fail or 95 of 100 take {} times as long",
+        watch.max_error_rate.value(),
+        watch.max_p95_ratio.value()
+    );
+    (seconds > 0).then(|| format!("for {seconds} s; {old} is live again if more than {limits}"))
 }
 
 fn retire(config: &Config) -> String {

@@ -87,15 +87,17 @@ impl Lives {
         (None, skipped)
     }
 
-    /// The builds that were live and are still there, the latest first, without the one that is.
+    /// The builds that were live and are still there, without the one that is: the latest first, and behind them those that
+    /// somebody has rolled away from.
     pub fn former(&self, live: Option<BuildName>) -> Vec<BuildName> {
-        let mut former = Vec::new();
+        let mut former: Vec<&Life> = Vec::new();
         for life in self.0.iter().rev().filter(|life| !life.gone && Some(life.name) != live) {
-            if !former.contains(&life.name) {
-                former.push(life.name);
+            if former.iter().all(|later| later.name != life.name) {
+                former.push(life);
             }
         }
-        former
+        former.sort_by_key(|life| life.left);
+        former.into_iter().map(|life| life.name).collect()
     }
 
     /// Whether the build that has this manifest was live at any time.
@@ -129,9 +131,9 @@ mod tests {
 
     #[test]
     fn former_builds_are_those_that_were_live_and_are_there() {
-        let (lives, live) = lives("a b c b d -c e");
+        let (lives, live) = lives("a b c b f <b d -c e");
         let former: Vec<String> = lives.former(live).iter().map(BuildName::to_string).collect();
-        assert_eq!(former, ["d", "b", "a"]);
+        assert_eq!(former, ["d", "b", "a", "f"]);
     }
 
     /// Changes as words: `c` went live, `<b` by a rollback, `?a` was found, `-c` was removed, `+c` created.

@@ -12,7 +12,7 @@ use crate::system::process::Run;
 impl Site {
     /// Whether anybody is to be asked or told.
     pub(super) fn has_hook(&self, hook: Hook) -> bool {
-        !self.config.hooks.of(hook).is_empty()
+        !self.config.hooks.of(hook).is_empty() || self.is_notified(hook)
     }
 
     /// Runs the commands of a hook that comes before a change, which each of them can forbid.
@@ -25,6 +25,7 @@ impl Site {
         for key in ["seconds", "result", "code", "reason"] {
             event[key] = Value::Null;
         }
+        self.notify(hook, &event);
         self.run_hook(hook, &event).map_err(|error| Error::Unmet {
             problem: format!("hooks.{} forbids it: {}", hook.key(), error.what()),
             cause: error.cause(),
@@ -35,7 +36,12 @@ impl Site {
     /// Runs the commands of a hook that comes after a change. They cannot undo it: one that fails is told of, and those behind
     /// it are not run.
     pub(super) fn tell_hooks(&self, hook: Hook, change: &Change) {
-        if let Err(error) = self.run_hook(hook, &self.event(hook, change)) {
+        if !self.has_hook(hook) {
+            return;
+        }
+        let event = self.event(hook, change);
+        self.notify(hook, &event);
+        if let Err(error) = self.run_hook(hook, &event) {
             tracing::warn!("hooks.{} failed: {}: {}", hook.key(), error.what(), error.cause());
         }
     }

@@ -7,6 +7,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::helpers::{GATE, Gate};
+use crate::load::CONFIG;
 use crate::look::worker_pids;
 use crate::site::Site;
 
@@ -184,4 +185,22 @@ fn a_deploy_removes_what_need_not_stay() {
         .collect();
     // Names come back: c, b and a again were live.
     assert_eq!((builds, site.names()), (vec!["a".to_owned(), "b".to_owned()], ("a".into(), "b".into())));
+}
+
+#[test]
+fn a_deploy_that_does_badly_once_it_is_live_is_taken_back() {
+    let site = Site::ready("load", CONFIG);
+    let breaks = r#"[["sh", "-c", "printf broken > deploy/builds/$BUILDS_BUILD/fault"]]"#;
+    site.configure(&format!("{CONFIG}\n[watch]\nseconds = 60\n\n[hooks]\nafter_swap = {breaks}\n"));
+    let error = site.fails(6, &["deploy"]);
+    assert!(error.contains("the deploy of c stopped at step watch") && error.contains("a is live again"), "{error}");
+    assert_eq!((site.names(), site.status("c")["state"].clone()), (("a".into(), "b".into()), "stopped".into()));
+    let reason = site.status("c")["bad"]["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("answered 500"), "{reason}");
+    assert!(!site.root().join("deploy.json").exists());
+
+    site.configure(&format!("{CONFIG}\n[watch]\nseconds = 1\n"));
+    let said = site.run(&["deploy"]);
+    assert_eq!((said.code, site.names()), (0, ("d".into(), "a".into())), "{said:?}");
+    assert!(said.err.contains("\nwatch    "), "{}", said.err);
 }

@@ -41,6 +41,7 @@ mod mark;
 mod migrations;
 mod mode;
 mod names;
+mod notify;
 mod output;
 mod packages;
 mod pause;

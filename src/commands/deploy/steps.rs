@@ -1,7 +1,7 @@
 //! What each step of a deploy does. Done again, it finds that it is done.
 
 use super::super::gates::{self, Gate, Passed};
-use super::super::{activate, create, migrate, stage, swap_live, warmup};
+use super::super::{activate, create, migrate, stage, swap_live, warmup, watch};
 use super::retire;
 use crate::error::Result;
 use crate::model::change::Action;
@@ -10,6 +10,7 @@ use crate::model::name::BuildRef;
 use crate::model::plan::{Plan, Step};
 use crate::site::Site;
 use crate::steps::Course;
+use crate::system::files;
 
 /// Takes a step, and says what it did.
 ///
@@ -20,8 +21,11 @@ pub fn take(site: &Site, plan: &Plan, step: Step) -> Result<Option<String>> {
     // Somebody else's swap is not to be taken back by this one.
     plan.left(site.names()?)?;
     // These take the locks of the builds that they change themselves.
-    let _claim =
-        if matches!(step, Step::Create | Step::Retire) { None } else { Some(site.claim(BuildRef::Name(name))?) };
+    let _claim = if matches!(step, Step::Create | Step::Watch | Step::Retire) {
+        None
+    } else {
+        Some(site.claim(BuildRef::Name(name))?)
+    };
     Ok(Some(match step {
         Step::Create => create(site, plan)?,
         Step::Migrate => {
@@ -47,8 +51,16 @@ pub fn take(site: &Site, plan: &Plan, step: Step) -> Result<Option<String>> {
             swap_live::swap(site, name)?;
             format!("build {name} is live")
         }
+        Step::Watch => watch(site, plan)?,
         Step::Retire => retire::retire(site),
     }))
+}
+
+/// Watches the build that is live now, and takes it back if it does worse than the one before.
+fn watch(site: &Site, plan: &Plan) -> Result<String> {
+    let (since, old) = watch::went_live(site, plan.build)?.unwrap_or_else(|| (files::now(), plan.before.live));
+    let watched = watch::keep_or_take_back(site, plan.build, old, since, site.config.watch.seconds)?;
+    Ok(watch::told(watched.after))
 }
 
 fn passed(commands: Vec<Passed>) -> String {

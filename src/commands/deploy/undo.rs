@@ -34,7 +34,8 @@ fn set_aside(site: &Site, plan: &Plan, reason: &str) -> Result<()> {
         stop::stop(site, name)?;
     }
     // A build that did not come so far as to have a manifest is nothing that anybody could use.
-    if site.manifest(name)?.is_some() {
+    // One that was watched is marked already, with what was seen.
+    if site.manifest(name)?.is_some_and(|made| made.bad.is_none()) {
         mark::mark(site, name, Some(reason))?;
     }
     files::remove(&site.layout.deploy()).map(drop)
