@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::process::Stdio;
 
 use serde_json::{Value, json};
@@ -217,6 +217,24 @@ fn a_full_history_is_put_aside_and_keeps_who_was_live() {
     assert_eq!(told(&site).iter().filter(|line| line.starts_with("found")).count(), 0);
     let names: Vec<_> = fs::read_dir(site.root()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!names.iter().any(|name| name.to_string_lossy().starts_with('.')), "{names:?}");
+}
+
+#[test]
+fn what_root_writes_is_for_the_owner_of_the_site_to_go_on_with() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let site = Site::ready("plain", "");
+    let (path, full) = (site.root().join("history.jsonl"), "{}\n".repeat(400_000));
+    fs::remove_file(&path).unwrap();
+    chown(site.root(), Some(65_534), Some(65_534)).unwrap();
+    let owner = || fs::metadata(&path).unwrap().uid();
+    site.ok(&["swap-live"]);
+    assert_eq!(owner(), 65_534);
+    OpenOptions::new().append(true).open(&path).unwrap().write_all(full.as_bytes()).unwrap();
+    site.ok(&["swap-live"]);
+    assert!(site.root().join("history.1.jsonl").exists());
+    assert_eq!(owner(), 65_534);
 }
 
 #[test]
