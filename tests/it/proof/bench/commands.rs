@@ -20,6 +20,9 @@ pub const MANY: [Row; 2] = [
     Row { what: "status of 700 builds", rival: "of 10 builds", required: Required::AtMostMore(60.0), ..FIND_FREE },
 ];
 
+pub const BACK: [Row; 1] =
+    [Row { what: "rollback to a build that is warm", rival: "", required: Required::AtMost(50.0), ..FIND_FREE }];
+
 pub const TOOL: [Row; 2] = [
     Row { what: "start-up: builds port a", rival: "", required: Required::AtMost(5.0), ..FIND_FREE },
     Row { what: "size of the binary", rival: "", unit: Unit::Megabytes, required: Required::AtMost(12.0) },
@@ -44,6 +47,19 @@ pub fn many(bench: &mut Bench) {
     ]);
     bench.measured(&find_free, &all, &ten);
     bench.measured(&status, &all_rows, &ten_rows);
+}
+
+pub fn back(bench: &mut Bench) {
+    let [back] = BACK;
+    let site = Site::ready("plain", "");
+    let there_and_back = |_| {
+        site.ok(&["swap-live"]);
+        let began = Instant::now();
+        site.ok(&["rollback"]);
+        began.elapsed().as_secs_f64() * 1000.0
+    };
+    let [took] = by_turns([(&[back], Box::new(|_| median(&(0..CALLS).map(there_and_back).collect::<Vec<_>>())))]);
+    bench.measured(&back, &took, &[]);
 }
 
 pub fn tool(bench: &mut Bench) {

@@ -26,7 +26,7 @@ use row::{HEADER, Outcome, Row};
 type Group = (&'static [Row], fn(&mut Bench));
 
 /// The most important ones first.
-const GROUPS: [Group; 9] = [
+const GROUPS: [Group; 10] = [
     (&creates::WARM, creates::warm),
     (&creates::COLD, creates::cold),
     (&starts::STARTS, starts::starts),
@@ -34,6 +34,7 @@ const GROUPS: [Group; 9] = [
     (&space::SPACE, space::space),
     (&requests::REQUESTS, requests::requests),
     (&commands::MANY, commands::many),
+    (&commands::BACK, commands::back),
     (&commands::TOOL, commands::tool),
     (&copies::ON_EXT4, copies::on_ext4),
 ];
