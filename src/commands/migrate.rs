@@ -3,12 +3,14 @@ use clap::Args;
 use super::Cli;
 use crate::error::{Error, Result};
 use crate::model::manifest::Manifest;
-use crate::model::migrations::{self, Answer, Class, Migration};
+use crate::model::migrations::{self, Answer, Class, Migration, Record};
 use crate::model::name::BuildName;
+use crate::model::rollback::Lives;
 use crate::model::rules::{self, Refusal};
 use crate::report::Done;
 use crate::site::Site;
 use crate::steps;
+use crate::system::files;
 
 /// Which build, and how far.
 #[derive(Debug, Args)]
@@ -49,10 +51,10 @@ pub fn check(site: &Site, name: BuildName) -> Result<Answer> {
 pub fn apply(site: &Site, name: BuildName, allow_destructive: bool) -> Result<Vec<Migration>> {
     let made = whole(site, name)?;
     let _lock = site.lock_migrations()?;
-    let users = migrations::users(name, &site.names()?, &site.observe_all()?);
+    let users = users(site, name)?;
     let answer = steps::migrations::apply(site, &made, allow_destructive || users.is_empty())?;
-    let is_applied = |one: &Migration| answer.applied.contains(&(one.database.clone(), one.migration.clone()));
-    let applied: Vec<Migration> = answer.unapplied.iter().filter(|one| is_applied(one)).cloned().collect();
+    let applied: Vec<Migration> = answer.newly_applied().cloned().collect();
+    record(site, made, &answer)?;
     for migration in &applied {
         tracing::info!("migrate  {} {} ({})", migration.database, migration.migration, migration.class());
     }
@@ -71,9 +73,39 @@ pub fn before_swap(site: &Site, name: BuildName, allow_destructive: bool) -> Res
     if site.config.migrate.run {
         return apply(site, name, allow_destructive);
     }
-    let answer = check(site, name)?;
+    let made = whole(site, name)?;
+    let answer = steps::migrations::look(site, &made)?;
+    record(site, made, &answer)?;
     migrations::may_go_on(name, &answer.unapplied).map_err(|stop| Error::Migrations(Box::new(stop)))?;
     Ok(Vec::new())
+}
+
+/// Whether a build can be live again on databases that were migrated for others.
+///
+/// # Errors
+/// Something destructive was applied that its code does not know.
+pub fn may_return(site: &Site, name: BuildName) -> Result<()> {
+    let Some(target) = site.manifest(name)? else { return Ok(()) };
+    // What cannot be read of others is no reason to stay with a bad build.
+    let others: Vec<Manifest> = site.builds()?.into_iter().filter_map(|name| site.manifest(name).ok()?).collect();
+    migrations::may_return(&target, &others).map_err(|stop| Error::Migrations(Box::new(stop)))
+}
+
+/// The other builds that a migration must not break.
+fn users(site: &Site, name: BuildName) -> Result<Vec<BuildName>> {
+    let names = site.names()?;
+    let lives = Lives::of(site.history()?.changes().filter_map(Result::ok));
+    let (back, _) = lives.target(names.live, |name| site.manifest(name).ok().flatten());
+    Ok(migrations::users(name, &names, back, &site.observe_all()?))
+}
+
+/// Writes down which migrations a build has, and which of them were applied for it.
+fn record(site: &Site, made: Manifest, answer: &Answer) -> Result<()> {
+    if !answer.django {
+        return Ok(());
+    }
+    let record = Record::after(made.migrations.clone(), answer, files::now());
+    site.write_manifest(&Manifest { migrations: Some(record), ..made })
 }
 
 /// How many there are, as in "2 migrations, 1 of them destructive".

@@ -1,7 +1,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Cli, activate, canary, warmup};
+use super::{Cli, activate, canary, migrate, warmup};
 use crate::error::Result;
 use crate::model::change::Action;
 use crate::model::manifest::{Manifest, Progress};
@@ -19,6 +19,9 @@ use crate::site::{Deed, Site};
 pub struct Arguments {
     /// A build that was live before [default: the one that was live before this one]
     name: Option<String>,
+    /// Though its code does not know what destructive migrations have done since
+    #[arg(long)]
+    force: bool,
 }
 
 pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
@@ -30,7 +33,7 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
         Some(BuildRef::Name(name)) => Some(name),
         None => None,
     };
-    let (to, rolled) = rollback(&site, wanted)?;
+    let (to, rolled) = rollback(&site, wanted, arguments.force)?;
     let skipped: Vec<_> = rolled.skipped.iter().map(|(name, why)| json!({"build": name, "reason": why})).collect();
     let text = match (rolled.moved.links, rolled.names.stage) {
         (true, Some(stage)) => format!("build {to} is live again; {stage} is staged"),
@@ -55,17 +58,23 @@ pub struct Rolled {
 }
 
 /// Makes the build live again that was live before the one that is, or `wanted`, which was live some time. Nothing but the
-/// exchange of the names where it is ready; otherwise it is activated and warmed first. The caller holds no lock.
+/// exchange of the names where it is ready; otherwise it is activated and warmed first. With `force` also where destructive
+/// migrations stand in between. The caller holds no lock.
 ///
 /// # Errors
-/// There is no such build, or it does not load; the names are as they were.
-pub fn rollback(site: &Site, wanted: Option<BuildName>) -> Result<(BuildName, Rolled)> {
+/// There is no such build, it does not load, or it does not know its databases any more; the names are as they were.
+pub fn rollback(site: &Site, wanted: Option<BuildName>, force: bool) -> Result<(BuildName, Rolled)> {
     loop {
         let live = site.links().live;
         let chosen = choose(site, wanted, live).or_else(|error| site.noting(Action::Rollback, wanted, |_| Err(error)));
         let (name, skipped) = chosen?;
         let lock = site.lock_build(name)?;
-        let rolled = site.noting(Action::Rollback, name, |deed| go_back(site, deed, name, live))?;
+        let rolled = site.noting(Action::Rollback, name, |deed| {
+            if !force && live != Some(name) {
+                migrate::may_return(site, name)?;
+            }
+            go_back(site, deed, name, live)
+        })?;
         // Otherwise somebody moved the names meanwhile, and it is another build's turn.
         if let Some((names, moved)) = rolled {
             drop(lock);

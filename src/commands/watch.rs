@@ -85,7 +85,7 @@ pub fn keep_or_take_back(
 
 /// Makes the old build live again, and marks the new one.
 fn take_back(site: &Site, new: BuildName, old: BuildName, fault: &Fault) -> Result<()> {
-    rollback::rollback(site, Some(old))?;
+    rollback::rollback(site, Some(old), false)?;
     let _lock = site.claim(BuildRef::Name(new))?;
     mark::mark(site, new, Some(&fault.to_string())).map(drop)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::digest::Digest;
+use super::migrations::Record;
 use super::name::BuildName;
 use super::tag::Tag;
 
@@ -115,6 +116,9 @@ pub struct Manifest {
     /// Set where the build must not get a name.
     #[serde(default)]
     pub bad: Option<Bad>,
+    /// Its database migrations, once somebody has asked for them.
+    #[serde(default)]
+    pub migrations: Option<Record>,
     /// A digest of `builds.toml` when the create began: finished steps are not to be trusted after a change of it.
     #[serde(default)]
     pub inputs: u64,
@@ -145,6 +149,7 @@ impl Manifest {
             shared: None,
             basis: None,
             bad: None,
+            migrations: None,
             inputs: 0,
             steps: Vec::new(),
         }

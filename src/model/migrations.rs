@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::manifest::Manifest;
 use super::name::BuildName;
 use super::observed::{Build, Names, State};
 
@@ -128,6 +129,78 @@ pub fn table(migrations: &[Migration]) -> String {
     migrations.iter().flat_map(Migration::lines).map(|line| line + "\n").collect()
 }
 
+/// What `build.json` keeps of a build's migrations.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The last migration of each app, `app.name`.
+    pub leaves: Vec<String>,
+    /// All migrations that come with the build.
+    pub known: Vec<String>,
+    /// Those that were applied for it.
+    #[serde(default)]
+    pub applied: Vec<Applied>,
+}
+
+/// A migration that was applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// To which database.
+    pub database: String,
+    /// Which, `app.name`.
+    pub migration: String,
+    /// What it did to code that does not know it.
+    pub class: Class,
+    /// When, in seconds since 1970.
+    pub at: u64,
+}
+
+impl Record {
+    /// What is known of a build after an answer at `at`, in seconds since 1970; `before` is what was.
+    pub fn after(before: Option<Self>, answer: &Answer, at: u64) -> Self {
+        let new = answer.newly_applied().map(|one| Applied {
+            database: one.database.clone(),
+            migration: one.migration.clone(),
+            class: one.class(),
+            at,
+        });
+        let applied = before.map(|before| before.applied).unwrap_or_default().into_iter().chain(new).collect();
+        Self { leaves: answer.leaves.clone(), known: answer.known.clone(), applied }
+    }
+}
+
+impl Answer {
+    /// Those of the migrations that the databases lacked that they have now.
+    pub fn newly_applied(&self) -> impl Iterator<Item = &Migration> {
+        let applied = |one: &&Migration| {
+            self.applied.iter().any(|(database, name)| *database == one.database && *name == one.migration)
+        };
+        self.unapplied.iter().filter(applied)
+    }
+}
+
+/// Whether a build can be live again on databases that were migrated for others.
+///
+/// Where nobody has asked the build for its migrations, it does not know what was applied after it was made.
+///
+/// # Errors
+/// Something destructive was applied that its code does not know.
+pub fn may_return(target: &Manifest, others: &[Manifest]) -> Result<(), Stop> {
+    let unknown = |one: &Applied| match &target.migrations {
+        Some(own) => !own.known.contains(&one.migration),
+        None => one.at >= target.created,
+    };
+    let of = |made: &Manifest| {
+        let applied = made.migrations.iter().flat_map(|record| &record.applied);
+        let lost = applied.filter(|one| one.class == Class::Destructive && unknown(one));
+        lost.map(|one| (made.name, one.migration.clone())).collect::<Vec<_>>()
+    };
+    let migrations: Vec<_> = others.iter().filter(|made| made.name != target.name).flat_map(of).collect();
+    match migrations.is_empty() {
+        true => Ok(()),
+        false => Err(Stop::Lost { name: target.name, migrations }),
+    }
+}
+
 /// Why a build's migrations stop a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -139,6 +212,13 @@ pub enum Stop {
         users: Vec<BuildName>,
         /// All that the databases lack.
         migrations: Vec<Migration>,
+    },
+    /// A build that was live before does not know what was done to the databases since.
+    Lost {
+        /// The build.
+        name: BuildName,
+        /// The destructive migrations, each with the build for which it was applied.
+        migrations: Vec<(BuildName, String)>,
     },
     /// Nobody has said that a deploy applies them.
     Unapplied {
@@ -173,12 +253,15 @@ pub fn may_go_on(name: BuildName, migrations: &[Migration]) -> Result<(), Stop> 
     }
 }
 
-/// The other builds that a migration of a build must not break: live and stage, of which one is what a rollback goes to,
-/// and whatever else has workers.
-pub fn users(name: BuildName, names: &Names, builds: &[Build]) -> Vec<BuildName> {
-    let others = builds.iter().filter(|build| build.name != name);
-    let used = |build: &&Build| names.role(build.name).is_some() || build.state() >= State::Active;
-    others.filter(used).map(|build| build.name).collect()
+/// The other builds that a migration of a build must not break: live, stage, what a rollback would go to, and whatever else
+/// has workers. A bad build may break, unless it is live.
+pub fn users(name: BuildName, names: &Names, back: Option<BuildName>, builds: &[Build]) -> Vec<BuildName> {
+    let good = |build: &Build| build.manifest.as_ref().is_some_and(|manifest| manifest.bad.is_none());
+    let used = |build: &&Build| {
+        let asked = names.role(build.name).is_some() || build.state() >= State::Active || back == Some(build.name);
+        names.live == Some(build.name) || (asked && good(build))
+    };
+    builds.iter().filter(|build| build.name != name).filter(used).map(|build| build.name).collect()
 }
 
 impl Stop {
@@ -187,6 +270,7 @@ impl Stop {
         match self {
             Self::Destructive { name, .. } => format!("build {name} brings destructive migrations"),
             Self::Unapplied { name, .. } => format!("build {name} brings migrations that are not applied"),
+            Self::Lost { name, .. } => format!("build {name} does not know the databases any more"),
         }
     }
 
@@ -200,6 +284,11 @@ impl Stop {
             Self::Unapplied { migrations, .. } => {
                 ("its code expects them, and migrate.run is false in builds.toml".to_owned(), migrations)
             }
+            Self::Lost { migrations, .. } => {
+                let since = |(build, migration): &(BuildName, String)| format!("{migration}, for {build}");
+                let since = migrations.iter().map(since).collect::<Vec<_>>().join("; ");
+                return format!("destructive migrations were applied since it was made: {since}");
+            }
         };
         format!("{why}\n{}", table(migrations).trim_end())
     }
@@ -210,6 +299,9 @@ impl Stop {
             Self::Destructive { name, .. } => format!(
                 "deploy in two steps, first code that does without what goes; or builds migrate {name} --allow-destructive, if the code in use does already"
             ),
+            Self::Lost { name, .. } => format!(
+                "take them back first, with builds run and manage.py migrate; or builds rollback {name} --force, if its code does without what they took away"
+            ),
             Self::Unapplied { name, .. } => {
                 format!("builds migrate {name}, then the same command again; or run = true in the section [migrate]")
             }
@@ -218,98 +310,4 @@ impl Stop {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::manifest::{Manifest, Origin, Progress};
-    use crate::model::observed::Worker;
-
-    fn build(number: u32) -> BuildName {
-        BuildName::from_number(number)
-    }
-
-    fn migration(name: &str, whys: &[Option<&str>]) -> Migration {
-        let operation = |why: &Option<&str>| Operation {
-            op: "RunSQL".into(),
-            model: None,
-            field: None,
-            describe: "Raw SQL operation".into(),
-            class: if why.is_some() { Class::Destructive } else { Class::Additive },
-            why: why.map(str::to_owned),
-        };
-        let operations = whys.iter().map(operation).collect();
-        Migration { database: "default".into(), migration: name.into(), operations }
-    }
-
-    #[test]
-    fn only_destructive_migrations_stop_and_only_while_older_code_is_in_use() {
-        let additive = migration("shop.0002_note", &[None, None]);
-        let destructive = migration("shop.0003_drop", &[None, Some("it may do anything")]);
-        let (a, b, c) = (build(0), build(1), build(2));
-        for (migrations, users, allow, refused) in [
-            (vec![], vec![a], false, false),
-            (vec![additive.clone()], vec![a, b], false, false),
-            (vec![additive.clone(), destructive.clone()], vec![a, b], false, true),
-            (vec![destructive.clone()], vec![a, b], true, false),
-            (vec![destructive.clone()], vec![], false, false),
-        ] {
-            let judged = may_apply(c, &migrations, users.clone(), allow);
-            let stop = Stop::Destructive { name: c, users, migrations };
-            assert_eq!(judged, if refused { Err(stop) } else { Ok(()) });
-        }
-        assert_eq!(may_go_on(c, &[]), Ok(()));
-        assert!(may_go_on(c, std::slice::from_ref(&additive)).is_err());
-    }
-
-    #[test]
-    fn a_stop_shows_every_operation() {
-        let migrations =
-            vec![migration("shop.0002_note", &[None]), migration("shop.0003_drop", &[Some("it may do anything")])];
-        let stop = Stop::Destructive { name: build(2), users: vec![build(0), build(1)], migrations };
-        assert_eq!(stop.what(), "build c brings destructive migrations");
-        assert_eq!(
-            stop.cause(),
-            "nothing is applied, as older code is in use: a, b\n\
-             default shop.0002_note additive\n  Raw SQL operation\n\
-             default shop.0003_drop destructive\n  Raw SQL operation: it may do anything"
-        );
-        assert!(stop.next().contains("builds migrate c --allow-destructive"));
-    }
-
-    #[test]
-    fn whatever_has_a_name_or_workers_is_in_use() {
-        let observed = |number, workers: Option<Vec<Worker>>| {
-            let manifest =
-                Manifest { state: Progress::Complete, ..Manifest::begin(build(number), 0, Origin::default()) };
-            Build {
-                name: build(number),
-                manifest: Some(manifest),
-                vassal_link: workers.is_some(),
-                zerg_link: workers.is_some(),
-                draining: false,
-                listening: workers.is_some(),
-                workers,
-            }
-        };
-        let works = || Some(vec![Worker::default()]);
-        let builds =
-            [observed(0, works()), observed(1, None), observed(2, works()), observed(3, works()), observed(4, None)];
-        let names = Names { live: Some(build(0)), stage: Some(build(1)) };
-        assert_eq!(users(build(3), &names, &builds), [build(0), build(1), build(2)]);
-        assert_eq!(users(build(0), &names, &builds), [build(1), build(2), build(3)]);
-    }
-
-    #[test]
-    fn what_python_tells_is_understood() {
-        let answer: Answer = serde_json::from_str(r#"{"django": false}"#).unwrap();
-        assert_eq!(answer, Answer::default());
-        let text = r#"{"django": true, "leaves": ["shop.0002_note"], "known": ["shop.0001_initial", "shop.0002_note"],
-            "unapplied": [{"database": "default", "migration": "shop.0002_note", "operations": [{"op": "AddField",
-            "model": "basket", "field": "note", "describe": "Add field note to basket", "class": "destructive",
-            "why": "it"}]}], "applied": [["default", "shop.0002_note"]], "failure": {"kind": "locked", "database":
-            "default", "text": ""}}"#;
-        let answer: Answer = serde_json::from_str(text).unwrap();
-        assert_eq!(answer.unapplied[0].class(), Class::Destructive);
-        assert_eq!(answer.failure.unwrap().kind, Kind::Locked);
-        assert_eq!(answer.applied, [("default".to_owned(), "shop.0002_note".to_owned())]);
-    }
-}
+mod tests;

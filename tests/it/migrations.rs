@@ -106,6 +106,22 @@ fn additive_migrations_are_applied_and_destructive_ones_wait_for_a_word() {
     assert_eq!((&said["changed"], &said["migrations"][0]["migration"]), (&true.into(), &"shop.0003_no_colour".into()));
     assert_eq!(buys("a").0, 500, "it was destructive indeed");
     assert!(site.read("deploy/logs/migrate.log").contains("Applying shop.0003_no_colour... OK"));
+
+    // Back is another matter now.
+    site.ok(&["stage", "d"]);
+    site.ok(&["swap-live"]);
+    for back in [&["rollback"][..], &["rollback", "a"]] {
+        let said = site.fails(3, back);
+        assert!(said.contains("error: build a does not know the databases any more\n  why: destructive migrations were applied since it was made: shop.0003_no_colour, for d"), "{said}");
+        assert!(said.contains("builds rollback a --force"), "{said}");
+        assert_eq!(site.names(), ("d".into(), "a".into()));
+    }
+    let last = site.json(&["history"])["changes"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&last["action"], &last["result"]), (&"rollback".into(), &"refused".into()), "{last}");
+    site.ok(&["rollback", "--force"]);
+    assert_eq!(site.names(), ("a".into(), "d".into()));
+    // d knows what was applied for it, and c what it was written for.
+    site.ok(&["rollback", "d"]);
 }
 
 #[test]
