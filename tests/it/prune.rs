@@ -108,6 +108,22 @@ fn what_somebody_needs_stays_whatever_its_age() {
 }
 
 #[test]
+fn the_build_that_a_rollback_goes_to_stays() {
+    let site = Site::ready("plain", "\n[keep]\nbuilds = 0\n");
+    site.ok(&["create", "c"]);
+    for build in ["c", "b"] {
+        site.ok(&["stage", build]);
+        site.ok(&["swap-live"]);
+    }
+    site.ok(&["stage", "a"]);
+    let told = reasons(&site.json(&["prune", "--explain"]));
+    assert_eq!(told, ["a stays: staged", "b stays: live", "c stays: a rollback goes to it"]);
+    site.ok(&["prune"]);
+    site.ok(&["rollback"]);
+    assert_eq!(site.names().0, "c");
+}
+
+#[test]
 fn a_create_that_was_killed_may_be_continued() {
     let site = Site::up("plain", &format!("{GATE}\n[keep]\nbuilds = 0\n"));
     let gate = Gate::new(&site);
