@@ -179,9 +179,14 @@ impl Site {
         };
         let name = name.ok_or(Refusal::NoHolder(role))?;
         if !self.is_build(name) {
-            return Err(Refusal::Missing(name).into());
+            return Err(self.missing(name));
         }
         self.check_ours(name).map(|()| name)
+    }
+
+    /// That there is no such build, and what was probably meant.
+    pub fn missing(&self, name: BuildName) -> Error {
+        Refusal::Missing { name, nearest: name.nearest(self.builds().unwrap_or_default()) }.into()
     }
 
     /// Whether there is a directory of this name. A link in its place is no build: what it leads to is not ours.

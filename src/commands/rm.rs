@@ -7,7 +7,7 @@ use super::{Cli, stop};
 use crate::error::{Error, Result};
 use crate::model::change::Action;
 use crate::model::name::BuildName;
-use crate::model::rules::{self, Refusal};
+use crate::model::rules;
 use crate::report::Done;
 use crate::site::Site;
 use crate::steps;
@@ -15,6 +15,7 @@ use crate::system::{aside, files, tree};
 
 /// Which build.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: builds rm b")]
 pub struct Arguments {
     /// A build's name; never the live or the staged one
     name: String,
@@ -27,7 +28,7 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let doomed = site.layout.doomed(name);
     let interrupted = files::exists(&doomed) || (files::exists(&site.layout.static_of(name)) && !site.is_build(name));
     if !site.is_build(name) && !interrupted {
-        return Err(Refusal::Missing(name).into());
+        return Err(site.missing(name));
     }
     remove(&site, name)?;
     Ok(Done::changed(true, format!("build {name} is removed")).with("build", name))

@@ -37,6 +37,16 @@ impl BuildName {
         Self { number }
     }
 
+    /// What a user who typed this name may have meant: those builds, or roles, that one slip away from it, such as a letter
+    /// too many or two in the wrong order, leads to.
+    pub fn nearest(self, existing: impl IntoIterator<Item = Self>) -> Vec<String> {
+        let typed = self.to_string();
+        let all = existing.into_iter().map(|name| name.to_string()).chain(RESERVED.map(str::to_owned));
+        // Of one letter another is no slip.
+        let near = |known: &String| strsim::osa_distance(&typed, known) == 1 && typed.len().max(known.len()) > 1;
+        all.filter(near).collect()
+    }
+
     /// All names in order: a, b, … z, aa, ….
     pub fn sequence() -> impl Iterator<Item = Self> {
         (0..u32::MAX).map(Self::from_number)
@@ -127,6 +137,23 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_slip_leads_to_what_was_meant() {
+        let existing = || ["a", "b", "aa", "ab", "abc"].map(|name| name.parse::<BuildName>().unwrap());
+        for (typed, meant) in [
+            ("bb", "b ab"),
+            ("ba", "a b aa ab"),
+            ("c", ""),
+            ("acb", "ab abc"),
+            ("lvie", "live"),
+            ("staged", "stage"),
+            ("lives", "live"),
+            ("zzz", ""),
+        ] {
+            assert_eq!(typed.parse::<BuildName>().unwrap().nearest(existing()).join(" "), meant, "{typed}");
+        }
+    }
 
     proptest! {
         #[test]

@@ -14,7 +14,12 @@ use super::rollback::Skipped;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// There is no such build.
-    Missing(BuildName),
+    Missing {
+        /// What was asked for.
+        name: BuildName,
+        /// What was probably meant.
+        nearest: Vec<String>,
+    },
     /// Nothing holds this role yet.
     NoHolder(Role),
     /// The name's port would lie above 65535.
@@ -246,13 +251,13 @@ pub fn basis(name: BuildName, basis: BuildName, state: State) -> Result<(), Refu
 impl Refusal {
     /// Whether the command line itself was at fault, rather than the state of the site.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Missing(_) | Self::NoPort(_))
+        matches!(self, Self::Missing { .. } | Self::NoPort(_))
     }
 
     /// Why the rule forbids it.
     pub fn cause(&self) -> String {
         match self {
-            Self::Missing(_) => "builds/ has no directory of this name".into(),
+            Self::Missing { .. } => "builds/ has no directory of this name".into(),
             Self::NoHolder(role) => format!("{} does not exist yet", role.link_name()),
             Self::NoPort(_) => "its port would lie above 65535".into(),
             Self::Exists(_) => "a finished build is never made again".into(),
@@ -287,7 +292,8 @@ impl Refusal {
     /// What to type next.
     pub fn next(&self) -> String {
         match self {
-            Self::Missing(_) => "builds list".into(),
+            Self::Missing { nearest, .. } if nearest.is_empty() => "builds list shows the builds".into(),
+            Self::Missing { nearest, .. } => format!("did you mean {}? builds list shows the builds", nearest.join(" or ")),
             Self::NoHolder(_) => "builds init".into(),
             Self::NoPort(_) => "builds find-free, or a lower site.base_port in builds.toml".into(),
             Self::Exists(name) => format!("builds create \"$(builds find-free)\", or builds rm {name} first"),
@@ -330,7 +336,7 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing(name) => write!(f, "there is no build {name}"),
+            Self::Missing { name, .. } => write!(f, "there is no build {name}"),
             Self::NoHolder(role) => write!(f, "no build is {}", role.link_name().trim_start_matches('_')),
             Self::NoPort(name) => write!(f, "{name} is past the last usable name"),
             Self::Exists(name) => write!(f, "build {name} exists"),
