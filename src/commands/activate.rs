@@ -13,6 +13,7 @@ use crate::steps;
 
 /// Which build.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: builds activate c")]
 pub struct Arguments {
     /// A build's name, live or stage
     name: String,

@@ -20,6 +20,7 @@ use crate::system::{disk, files, signals, tree};
 
 /// Which build, and what it may share files with.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: builds archive b")]
 pub struct Arguments {
     /// A build's name; never the live or the staged one
     name: String,

@@ -20,6 +20,7 @@ use crate::steps::{self, Course};
 
 /// What to make.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: builds create c --tag v2")]
 pub struct Arguments {
     /// The new build's name; `builds find-free` prints one
     name: String,

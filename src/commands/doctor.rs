@@ -9,6 +9,7 @@ use crate::serve::checkup::{self, Finding};
 
 /// Takes nothing.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: builds doctor")]
 pub struct Arguments {}
 
 pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {

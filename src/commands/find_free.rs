@@ -6,6 +6,7 @@ use crate::report::Done;
 
 /// Whether to keep the name.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: builds create \"$(builds find-free --reserve)\"")]
 pub struct Arguments {
     /// Make the build's empty directory, so that nobody else gets the name: create fills it, rm gives it up
     #[arg(long)]

@@ -22,6 +22,7 @@ use crate::system::files::{self, Mode};
 
 /// Takes nothing.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: builds init")]
 pub struct Arguments {}
 
 pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {

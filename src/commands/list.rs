@@ -14,6 +14,7 @@ use crate::system::files;
 
 /// Takes nothing.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: builds list")]
 pub struct Arguments {}
 
 #[derive(Serialize)]

@@ -9,6 +9,7 @@ use crate::site::Site;
 
 /// What to turn into the other.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: builds port live")]
 pub struct Arguments {
     /// A build's name, live or stage; or a port
     #[arg(value_name = "NAME|PORT")]

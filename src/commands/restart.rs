@@ -15,6 +15,7 @@ use crate::system::signals;
 
 /// Which build.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: builds restart live")]
 pub struct Arguments {
     /// A build's name, live or stage
     name: String,

@@ -11,6 +11,7 @@ use crate::steps::in_build;
 
 /// What to run where.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: builds run live -- python manage.py showmigrations")]
 pub struct Arguments {
     /// A build's name, live or stage
     name: String,

@@ -7,6 +7,7 @@ use crate::report::Done;
 
 /// Where to open it.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: builds shell stage")]
 pub struct Arguments {
     /// A build's name, live or stage
     #[arg(default_value = "live")]

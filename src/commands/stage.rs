@@ -12,6 +12,7 @@ use crate::site::{Deed, Site};
 
 /// Which build.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: builds stage c")]
 pub struct Arguments {
     /// A build's name; never the live one
     name: String,

@@ -17,6 +17,7 @@ use crate::system::{files, procfs};
 
 /// Takes nothing.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: builds status --json")]
 pub struct Arguments {}
 
 /// One build, as `--json` shows it.

@@ -11,6 +11,7 @@ use crate::site::Site;
 
 /// Which build.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: builds stop b")]
 pub struct Arguments {
     /// A build's name; never the live or the staged one
     name: String,

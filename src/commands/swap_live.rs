@@ -12,6 +12,7 @@ use crate::site::Site;
 
 /// Which build.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: builds swap-live")]
 pub struct Arguments {
     /// The build to make live [default: the staged one]
     name: Option<String>,

@@ -14,6 +14,7 @@ use crate::system::process::Run;
 
 /// Takes nothing.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: builds up")]
 pub struct Arguments {}
 
 /// Becomes uWSGI, which supervises everything else; so there is no result but an error.

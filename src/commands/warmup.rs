@@ -19,6 +19,7 @@ use crate::system::http::{Answer, Browser};
 
 /// Which build, and how hard.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: builds warmup c -c 8")]
 pub struct Arguments {
     /// A build's name, live or stage
     #[arg(default_value = "stage")]

@@ -17,6 +17,7 @@ use crate::system::{files, tree};
 
 /// Takes nothing.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: builds wheels")]
 pub struct Arguments {}
 
 pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
