@@ -24,12 +24,21 @@ pub const WARM: [Row; 4] = [
     Row { what: "create, assets reused, nothing changed", required: Required::Faster(30.0), ..UNCHANGED },
 ];
 
-pub const COLD: [Row; 1] = [Row {
-    what: "first create, cold uv and npm caches, wheelhouse present",
+const FIRST: Row = Row {
+    what: "first create after builds wheels, cold uv and npm caches",
     rival: "the original's way, pip without a cache",
     required: Required::Faster(3.0),
     ..UNCHANGED
-}];
+};
+
+pub const COLD: [Row; 2] = [
+    FIRST,
+    Row {
+        what: "the same without what builds wheels installs: deps/store empty",
+        required: Required::Faster(1.0),
+        ..FIRST
+    },
+];
 
 /// Live and stage are there, and so is all that earlier creates have left to be used again.
 pub fn warm(bench: &mut Bench) {
@@ -54,16 +63,20 @@ pub fn warm(bench: &mut Bench) {
     bench.measured(&against, &reused, &originals);
 }
 
-/// Nothing is there but the packages.
+/// No build has had these packages.
 pub fn cold(bench: &mut Bench) {
-    let [row] = COLD;
-    let Some(mut site) = alone() else { return bench.not_measured(&row, "this user may not mount") };
+    let Some(mut site) = alone() else {
+        return COLD.iter().for_each(|row| bench.not_measured(row, "this user may not mount"));
+    };
     site.start();
-    let [originals, ours] = by_turns([
-        (&[row], Box::new(|_| original::create(&site, &["--no-cache-dir"]))),
-        (&[row], Box::new(|_| cold_create(&site))),
+    let [first, without] = COLD;
+    let [originals, firsts, withouts] = by_turns([
+        (&COLD, Box::new(|_| original::create(&site, &["--no-cache-dir"]))),
+        (&[first], Box::new(|_| first_create(&site))),
+        (&[without], Box::new(|_| cold_create(&site))),
     ]);
-    bench.measured(&row, &ours, &originals);
+    bench.measured(&first, &firsts, &originals);
+    bench.measured(&without, &withouts, &originals);
 }
 
 /// The site on a file system of its own: within a minute of a deletion, be it of npm's temporary files, ext4 takes several
@@ -104,11 +117,22 @@ fn assets_alone(site: &Site) -> f64 {
     seconds(|| drop(site.ok(&command)))
 }
 
-/// A create that finds nothing but what `builds wheels` has fetched.
+/// A create that finds what `builds wheels` leaves.
+fn first_create(site: &Site) -> f64 {
+    empty_store(site);
+    site.ok(&["wheels"]);
+    create(site)
+}
+
+/// A create that finds nothing but wheels and npm's store.
 fn cold_create(site: &Site) -> f64 {
+    empty_store(site);
+    create(site)
+}
+
+fn empty_store(site: &Site) {
     let store = site.root().join("deps/store");
     if store.exists() {
         fs::rename(store, place(site, &format!("store-{}", site.ok(&["find-free"]).trim()))).unwrap();
     }
-    create(site)
 }
