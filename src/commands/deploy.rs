@@ -2,13 +2,16 @@ mod retire;
 mod steps;
 mod undo;
 
+use std::str::FromStr;
+
 use clap::Args;
 use serde_json::json;
 
-use super::Cli;
+use super::{Cli, canary};
 use crate::error::{Error, Result};
 use crate::model::change::Action;
-use crate::model::plan::{Plan, Planned};
+use crate::model::plan::{Order, Plan, Planned, Trial};
+use crate::model::retention::Age;
 use crate::model::rules::Refusal;
 use crate::model::wish::Wish;
 use crate::report::{self, Done};
@@ -30,25 +33,46 @@ pub struct Arguments {
     /// Also apply migrations that the code in use may not survive
     #[arg(long)]
     allow_destructive: bool,
+    /// Before the swap, let the build answer about so much of the requests to live, 1% to 50%
+    #[arg(long, value_name = "SHARE", requires = "time")]
+    canary: Option<Percent>,
+    /// For how long, as in 5m: a number and d, h, m or s
+    #[arg(long = "for", value_name = "TIME", requires = "canary")]
+    time: Option<Age>,
     /// Print the steps, and do nothing
     #[arg(long)]
     dry_run: bool,
     /// Go on with a deploy that was cut short
-    #[arg(long, conflicts_with_all = ["reference", "tag"])]
+    #[arg(long, conflicts_with_all = ["reference", "tag", "canary"])]
     resume: bool,
     /// Take a deploy back that was cut short: the names are as before, the build is removed
-    #[arg(long, conflicts_with_all = ["reference", "tag", "allow_destructive", "resume", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["reference", "tag", "allow_destructive", "canary", "resume", "dry_run"])]
     abort: bool,
+}
+
+/// A share of requests.
+#[derive(Clone, Copy, Debug)]
+struct Percent(u16);
+
+impl FromStr for Percent {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let number = text.strip_suffix('%').unwrap_or(text).parse().ok().filter(|number| (1..=50).contains(number));
+        number.map(Self).ok_or_else(|| "a share is a number of percent from 1% to 50%".into())
+    }
 }
 
 pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
     let tag = arguments.tag.as_deref().map(str::parse).transpose()?;
     let wish = Wish { tag, reference: arguments.reference.clone(), fresh: false };
-    let wish = (wish, arguments.allow_destructive);
+    let trial = |(Percent(percent), time): (Percent, Age)| Trial { percent, seconds: time.seconds };
+    let canary = arguments.canary.zip(arguments.time).map(trial);
+    let order = Order { wish, allow_destructive: arguments.allow_destructive, canary };
     if arguments.dry_run {
         let plan = plan(&site, arguments, || {
-            Plan::new(&site.config, site.names()?, site.find_free()?, wish).map_err(Error::from)
+            Plan::new(&site.config, site.names()?, site.find_free()?, order).map_err(Error::from)
         })?;
         return preview(&site, &plan);
     }
@@ -56,7 +80,7 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     if arguments.abort {
         return undo::abort(&site, cut_short(&site)?);
     }
-    let plan = plan(&site, arguments, || begin(&site, wish))?;
+    let plan = plan(&site, arguments, || begin(&site, order))?;
     site.noting(Action::Deploy, plan.build, |_| execute(&site, &plan, cli.common.json))
 }
 
@@ -64,8 +88,8 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
 fn plan(site: &Site, arguments: &Arguments, new: impl FnOnce() -> Result<Plan>) -> Result<Plan> {
     match (cut_short(site)?, arguments.resume) {
         (Some(plan), true) => {
-            let allow_destructive = plan.allow_destructive || arguments.allow_destructive;
-            Ok(Plan { allow_destructive, ..plan })
+            let allow_destructive = plan.order.allow_destructive || arguments.allow_destructive;
+            Ok(Plan { order: Order { allow_destructive, ..plan.order }, ..plan })
         }
         (None, true) => Err(Refusal::NoDeploy.into()),
         (Some(plan), false) => Err(Refusal::UnderWay(plan.build).into()),
@@ -82,12 +106,12 @@ fn preview(site: &Site, plan: &Plan) -> Result<Done> {
 }
 
 /// Takes the next free name, and writes down what is to be done with it.
-fn begin(site: &Site, wish: (Wish, bool)) -> Result<Plan> {
+fn begin(site: &Site, order: Order) -> Result<Plan> {
     site.check_thawed()?;
     let before = site.names()?;
     // What forbids a deploy forbids it before a name is taken for it.
-    Plan::new(&site.config, before, site.find_free()?, wish.clone())?;
-    let plan = Plan::new(&site.config, before, site.reserve()?, wish)?;
+    Plan::new(&site.config, before, site.find_free()?, order.clone())?;
+    let plan = Plan::new(&site.config, before, site.reserve()?, order)?;
     let path = site.layout.deploy();
     let text = serde_json::to_vec_pretty(&plan).map_err(|error| Error::io("write", &path)(error.into()))?;
     files::write(&path, &text, Mode::Public)?;
@@ -124,6 +148,7 @@ fn execute(site: &Site, plan: &Plan, json: bool) -> Result<Done> {
         done.map_err(|error| undo::after(site, plan, *step, error))?;
     }
     files::remove(&site.layout.deploy())?;
+    canary::end_stale(site);
     let (names, seconds) = (site.names()?, course.elapsed().as_secs_f64());
     let tag = site.manifest(plan.build)?.map(|manifest| manifest.tag);
     let called = tag.as_ref().map_or_else(String::new, |tag| format!(" ({tag})"));

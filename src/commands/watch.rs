@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::{Cli, mark, rollback};
 use crate::error::{Error, Result};
+use crate::model::canary::Canary;
 use crate::model::layout::Role;
 use crate::model::name::{BuildName, BuildRef};
 use crate::model::requests::Sum;
@@ -69,7 +70,7 @@ pub fn keep_or_take_back(
     since: u64,
     seconds: Duration,
 ) -> Result<Watched> {
-    let watched = watch::run(site, new, old, since, seconds)?;
+    let watched = watch::run(site, new, old, (since, None), seconds)?;
     let Some(fault) = &watched.fault else { return Ok(watched) };
     let next = format!("mend it in the source and create a new build; its log is logs/{new}.error.log");
     let worse = |problem, next| Error::Unhealthy { name: new, problem, evidence: fault.to_string(), next };
@@ -81,6 +82,21 @@ pub fn keep_or_take_back(
             format!("{}: {}; builds status shows the builds to go to", error.what(), error.cause()),
         )),
     }
+}
+
+/// Watches a canary that answers since `since`, in seconds since 1970, beside the live build. The caller ends it.
+///
+/// # Errors
+/// It does worse than the live build.
+pub fn try_out(site: &Site, canary: &Canary, since: u64, seconds: Duration) -> Result<Watched> {
+    let watched = watch::run(site, canary.name, Some(canary.of), (since, Some(canary)), seconds)?;
+    let Some(fault) = &watched.fault else { return Ok(watched) };
+    Err(Error::Unhealthy {
+        name: canary.name,
+        problem: format!("it did badly beside {}", canary.of),
+        evidence: fault.to_string(),
+        next: format!("mend it in the source; its log is logs/{}.error.log", canary.name),
+    })
 }
 
 /// Makes the old build live again, and marks the new one.

@@ -53,6 +53,12 @@ pub fn share(workers: usize, others: usize) -> f64 {
     if all == 0 { 0.0 } else { workers as f64 / all as f64 }
 }
 
+/// How many workers beside `others` get about so much of the requests, in percent below 100: at least one.
+pub fn workers_for(percent: u16, others: usize) -> u16 {
+    let share = f64::from(percent) / 100.0;
+    (share * others as f64 / (1.0 - share)).round().clamp(1.0, 1024.0) as u16
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -87,6 +93,14 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in damaged(GOOD)) {
             Canary::of_ini(BuildName::FIRST, &text);
+        }
+    }
+
+    #[test]
+    fn a_share_takes_so_many_workers() {
+        let cases = [((10, 2), 1), ((10, 9), 1), ((10, 18), 2), ((50, 4), 4), ((25, 12), 4), ((50, 0), 1)];
+        for ((percent, others), expected) in cases {
+            assert_eq!(workers_for(percent, others), expected, "{percent} {others}");
         }
     }
 

@@ -18,16 +18,36 @@ use super::wish::Wish;
 pub struct Plan {
     /// The new build.
     pub build: BuildName,
-    /// What it is made of.
+    /// What was asked for.
+    #[serde(flatten)]
+    pub order: Order,
+    /// Who has the names when it begins.
+    pub before: Names,
+    /// The steps, in order.
+    pub steps: Vec<Planned>,
+}
+
+/// What an operator asks of a deploy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// What the build is made of.
     #[serde(flatten)]
     pub wish: Wish,
     /// Whether migrations may be applied that the code in use may not survive.
     #[serde(default)]
     pub allow_destructive: bool,
-    /// Who has the names when it begins.
-    pub before: Names,
-    /// The steps, in order.
-    pub steps: Vec<Planned>,
+    /// Whether a share of the requests meets the build before all do.
+    #[serde(default)]
+    pub canary: Option<Trial>,
+}
+
+/// A share of the requests, for a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trial {
+    /// The share, in percent.
+    pub percent: u16,
+    /// For how long, in seconds.
+    pub seconds: u64,
 }
 
 /// A step of a plan.
@@ -57,6 +77,8 @@ pub enum Step {
     Stage,
     /// Run the commands that it must pass to be live.
     BeforeLive,
+    /// Let a share of the requests meet it, and compare.
+    Canary,
     /// Make it live.
     Swap,
     /// Compare what it answers with what the build before it did, and go back if it does worse.
@@ -75,6 +97,7 @@ impl Step {
             Self::Warm => "warm",
             Self::BeforeStage | Self::BeforeLive => "gates",
             Self::Stage => "stage",
+            Self::Canary => "canary",
             Self::Swap => "swap",
             Self::Watch => "watch",
             Self::Retire => "retire",
@@ -87,30 +110,26 @@ impl Plan {
     ///
     /// # Errors
     /// No build is live yet: a new site is begun by `init`.
-    pub fn new(
-        config: &Config,
-        before: Names,
-        build: BuildName,
-        (wish, allow_destructive): (Wish, bool),
-    ) -> Result<Self, Refusal> {
+    pub fn new(config: &Config, before: Names, build: BuildName, order: Order) -> Result<Self, Refusal> {
         let live = before.live.ok_or(Refusal::NoHolder(super::layout::Role::Live))?;
         let stage = before.stage.map_or_else(|| "nobody".into(), |stage| stage.to_string());
         let warmup = &config.warmup;
         let at_once = count(warmup.concurrency.into(), "request");
         let steps = [
-            Some((Step::Create, create(config, build, &wish))),
-            Some((Step::Migrate, migrate(config, allow_destructive).into())),
+            Some((Step::Create, create(config, build, &order.wish))),
+            Some((Step::Migrate, migrate(config, order.allow_destructive).into())),
             Some((Step::Activate, format!("start {}", count(config.uwsgi.workers.into(), "worker")))),
             Some((Step::Warm, format!("{at_once} at a time, until every worker has answered"))),
             gate(&config.gates.before_stage).map(|what| (Step::BeforeStage, what)),
             Some((Step::Stage, format!("_stage: {stage} → {build}"))),
             gate(&config.gates.before_live).map(|what| (Step::BeforeLive, what)),
+            order.canary.map(|trial| (Step::Canary, trial.what(live))),
             Some((Step::Swap, format!("_live: {live} → {build}, _stage: {build} → {live}"))),
             watch(config, live).map(|what| (Step::Watch, what)),
             Some((Step::Retire, retire(config))),
         ];
         let steps = steps.into_iter().flatten().map(|(step, what)| Planned { step, what }).collect();
-        Ok(Self { build, wish, allow_destructive, before, steps })
+        Ok(Self { build, order, before, steps })
     }
 
     /// The steps that are left: those up to the swap are done, or nobody's business any more, once the build is live.
@@ -134,6 +153,13 @@ impl Plan {
         let lost = now.stage == Some(self.build) || now.stage == live;
         let stage = if lost { self.before.stage.filter(|&stage| Some(stage) != live) } else { now.stage };
         Names { live, stage }
+    }
+}
+
+impl Trial {
+    fn what(self, live: BuildName) -> String {
+        let Self { percent, seconds } = self;
+        format!("answer about {percent} % of the requests to {live} for {seconds} s, and stop if they fare worse")
     }
 }
 

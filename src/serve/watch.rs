@@ -1,11 +1,13 @@
 //! Watching a build that went live: the site's log of requests, its workers, and requests of our own where nobody asks.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::crowd::Crowd;
 use super::stats;
 use crate::error::{Error, Result};
+use crate::model::canary::Canary;
 use crate::model::name::BuildName;
 use crate::model::observed::Worker;
 use crate::model::requests::{Sum, parse};
@@ -43,12 +45,23 @@ pub struct Watched {
     pub after: Sum,
 }
 
-/// Looks at a build that is live since `since`, in seconds since 1970, when it took the place of `old`; for so long, or until
-/// it is clear that something is wrong.
+/// Looks at a build that is live since `since`, in seconds since 1970, when it took the place of `old`, or at a
+/// canary that answers since then beside it; for so long, or until it is clear that something is wrong.
 ///
 /// # Errors
 /// The log cannot be read; or a signal has come that asks this process to end.
-pub fn run(site: &Site, new: BuildName, old: Option<BuildName>, since: u64, patience: Duration) -> Result<Watched> {
+pub fn run(
+    site: &Site,
+    new: BuildName,
+    old: Option<BuildName>,
+    (since, canary): (u64, Option<&Canary>),
+    patience: Duration,
+) -> Result<Watched> {
+    let live = canary.map_or(new, |canary| canary.of);
+    let stats = match canary {
+        Some(canary) => site.canary_paths(canary).stats(),
+        None => site.layout.build(new).slot(site.slot(new)).stats(),
+    };
     let config = &site.config.watch;
     let limits = Limits { error_rate: config.max_error_rate.value(), p95_ratio: config.max_p95_ratio.value() };
     let mut watch = Watch::new(new, old, since as f64, limits);
@@ -69,8 +82,8 @@ pub fn run(site: &Site, new: BuildName, old: Option<BuildName>, since: u64, pati
         }
         if looked.is_none_or(|at| at.elapsed() >= LOOK) {
             looked = Some(Instant::now());
-            census.look(site, new);
-            moved = site.links().live != Some(new);
+            census.look(site, &stats);
+            moved = site.links().live != Some(live);
             if heard.elapsed() >= SILENCE {
                 probes.send();
             }
@@ -92,12 +105,12 @@ struct Census {
 }
 
 impl Census {
-    fn look(&mut self, site: &Site, name: BuildName) {
+    fn look(&mut self, site: &Site, stats: &Path) {
         // With `cheaper`, uWSGI ends workers and starts them again as it needs them.
         if site.config.uwsgi.cheaper > 0 {
             return;
         }
-        let workers = stats::workers(&site.layout.build(name).slot(site.slot(name)).stats()).unwrap_or_default();
+        let workers = stats::workers(stats).unwrap_or_default();
         for Worker { id, pid, spawns, .. } in workers.into_iter().filter(|worker| worker.pid > 0) {
             if let Some((old, before)) = self.workers.insert(id, (pid, spawns)) {
                 // A new master counts from one again.

@@ -204,3 +204,28 @@ fn a_deploy_that_does_badly_once_it_is_live_is_taken_back() {
     assert_eq!((said.code, site.names()), (0, ("d".into(), "a".into())), "{said:?}");
     assert!(said.err.contains("\nwatch    "), "{}", said.err);
 }
+
+#[test]
+fn a_deploy_lets_a_share_of_the_requests_meet_the_build_first() {
+    let site = Site::ready("load", CONFIG);
+    let breaks = r#"[["sh", "-c", "printf broken > deploy/builds/$BUILDS_BUILD/fault"]]"#;
+    site.configure(&format!("{CONFIG}\n[hooks]\nafter_stage = {breaks}\n"));
+    let trial = ["deploy", "--canary", "50%", "--for", "1m"];
+    let error = site.fails(5, &trial);
+    assert!(
+        error.contains("the deploy of c stopped at step canary") && error.contains("it did badly beside a"),
+        "{error}"
+    );
+    assert_eq!(
+        (site.names(), site.json(&["canary", "--off"])["changed"].clone()),
+        (("a".into(), "b".into()), false.into())
+    );
+
+    site.configure(CONFIG);
+    let said = site.run(&["deploy", "--canary", "50%", "--for", "1s"]);
+    assert_eq!((said.code, site.names()), (0, ("d".into(), "a".into())), "{said:?}");
+    assert!(said.err.contains("\ncanary   "), "{}", said.err);
+    assert_eq!(site.json(&["canary", "--off"])["changed"], false);
+    site.fails(2, &["deploy", "--canary", "60%", "--for", "1s"]);
+    site.fails(2, &["deploy", "--canary", "10%"]);
+}

@@ -182,7 +182,8 @@ fn every_verb_and_its_options_are_in_the_table_and_in_the_help() {
     let of_every_command = ["--config", "--json", "--quiet", "--verbose", "--wait", "--help"];
     for words in typed {
         let help = site.ok(&[words[1], "--help"]);
-        let options = help.split_whitespace().map(|word| word.trim_end_matches(','));
+        // Examples quote them.
+        let options = help.split_whitespace().map(|word| word.trim_end_matches([',', ')', '"', '.']));
         let options =
             options.filter(|word| word.starts_with("--") && word.len() > 2 && !of_every_command.contains(word));
         let told = words.iter().map(|&word| if word == "-c" { "--concurrency" } else { word });

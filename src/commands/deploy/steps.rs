@@ -1,16 +1,20 @@
 //! What each step of a deploy does. Done again, it finds that it is done.
 
 use super::super::gates::{self, Gate, Passed};
-use super::super::{activate, create, migrate, stage, swap_live, warmup, watch};
+use super::super::{activate, canary, create, migrate, stage, swap_live, warmup, watch};
+use std::time::Duration;
+
 use super::retire;
 use crate::error::Result;
+use crate::model::canary::workers_for;
 use crate::model::change::Action;
 use crate::model::manifest::Progress;
 use crate::model::name::BuildRef;
 use crate::model::plan::{Plan, Step};
+use crate::serve::zerg;
 use crate::site::Site;
 use crate::steps::Course;
-use crate::system::files;
+use crate::system::{files, signals};
 
 /// Takes a step, and says what it did.
 ///
@@ -21,7 +25,7 @@ pub fn take(site: &Site, plan: &Plan, step: Step) -> Result<Option<String>> {
     // Somebody else's swap is not to be taken back by this one.
     plan.left(site.names()?)?;
     // These take the locks of the builds that they change themselves.
-    let _claim = if matches!(step, Step::Create | Step::Watch | Step::Retire) {
+    let _claim = if matches!(step, Step::Create | Step::Canary | Step::Watch | Step::Retire) {
         None
     } else {
         Some(site.claim(BuildRef::Name(name))?)
@@ -29,7 +33,7 @@ pub fn take(site: &Site, plan: &Plan, step: Step) -> Result<Option<String>> {
     Ok(Some(match step {
         Step::Create => create(site, plan)?,
         Step::Migrate => {
-            let applied = migrate::before_swap(site, name, plan.allow_destructive)?;
+            let applied = migrate::before_swap(site, name, plan.order.allow_destructive)?;
             if applied.is_empty() {
                 "nothing to apply".into()
             } else {
@@ -47,6 +51,7 @@ pub fn take(site: &Site, plan: &Plan, step: Step) -> Result<Option<String>> {
             site.noting(Action::Stage, name, |deed| stage::point(site, name, deed))?;
             format!("build {name} is staged")
         }
+        Step::Canary => try_out(site, plan)?,
         Step::Swap => {
             swap_live::swap(site, name)?;
             format!("build {name} is live")
@@ -54,6 +59,19 @@ pub fn take(site: &Site, plan: &Plan, step: Step) -> Result<Option<String>> {
         Step::Watch => watch(site, plan)?,
         Step::Retire => retire::retire(site),
     }))
+}
+
+/// Lets the build answer a share of live's requests, and compares.
+fn try_out(site: &Site, plan: &Plan) -> Result<String> {
+    let Some(trial) = plan.order.canary else { return Ok("no share".into()) };
+    let others = site.observe(site.resolve(BuildRef::Live)?)?.workers.as_deref().map_or(0, zerg::started);
+    let since = files::now();
+    let started = canary::start(site, BuildRef::Name(plan.build), workers_for(trial.percent, others))?;
+    let watched = watch::try_out(site, &started.canary, since, Duration::from_secs(trial.seconds));
+    let ended = signals::shielded(|| canary::end(site));
+    let watched = watched?;
+    ended?;
+    Ok(watch::told(watched.after))
 }
 
 /// Watches the build that is live now, and takes it back if it does worse than the one before.
@@ -72,6 +90,6 @@ fn create(site: &Site, plan: &Plan) -> Result<String> {
     if made {
         return Ok(format!("build {} is complete", plan.build));
     }
-    create::create(site, plan.build, &plan.wish, &Course::begin())?;
+    create::create(site, plan.build, &plan.order.wish, &Course::begin())?;
     Ok(format!("build {} listens", plan.build))
 }

@@ -1,6 +1,6 @@
 //! The way back from a deploy that fails or is given up.
 
-use super::super::{activate, mark, rm, stop, warmup};
+use super::super::{activate, canary, mark, rm, stop, warmup};
 use crate::error::{Error, Result};
 use crate::model::change::{self, Action};
 use crate::model::name::BuildRef;
@@ -43,6 +43,9 @@ fn set_aside(site: &Site, plan: &Plan, reason: &str) -> Result<()> {
 
 /// Has the names as they are without the deploy; whether they were not.
 fn give_back(site: &Site, plan: &Plan) -> Result<bool> {
+    if site.canary()?.is_some_and(|canary| canary.name == plan.build) {
+        canary::end(site)?;
+    }
     let after = plan.undone(site.names()?);
     let mut holders: Vec<_> = [after.live, after.stage].into_iter().flatten().collect();
     holders.sort();
