@@ -72,12 +72,12 @@ fn init_does_not_begin_what_it_may_not_end() {
 #[test]
 fn no_swap_comes_after_a_freeze() {
     let site = Site::ready("plain", "");
-    let swap = |_| site.command(&["swap-live"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let swaps: Vec<_> = (0..10).map(swap).collect();
-    site.ok(&["freeze", "now"]);
-    let frozen = site.names();
-    for mut swap in swaps {
-        assert!([0, 3].contains(&swap.wait().unwrap().code().unwrap()));
-    }
-    assert_eq!(site.names(), frozen);
+    let start = |args: &&[&str]| site.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let (swap, freeze) = (&["swap-live"][..], &["freeze", "now"][..]);
+    let commands: Vec<_> = [swap, swap, freeze].iter().chain([swap; 10].iter()).map(start).collect();
+    let codes: Vec<_> = commands.into_iter().map(|mut command| command.wait().unwrap().code().unwrap()).collect();
+    assert!(codes.iter().all(|code| [0, 3].contains(code)), "{codes:?}");
+    let told = changes(&site);
+    let after: Vec<_> = told.iter().skip_while(|change| change["action"] != "freeze").skip(1).collect();
+    assert!(!after.is_empty() && after.iter().all(|change| change["result"] == "refused"), "{told:?}");
 }
