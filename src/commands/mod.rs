@@ -15,6 +15,7 @@ mod history;
 mod hold;
 mod init;
 mod list;
+mod logs;
 mod maintenance;
 mod mark;
 mod migrate;
@@ -183,6 +184,8 @@ verbs! {
     Diff(diff) = "diff";
     /// Tell what was edited, added or removed in a build since its create
     Verify(verify) = "verify";
+    /// Show what a build's workers print and answer, or those of whatever is live
+    Logs(logs) = "logs";
     /// Turn a build's name into its port, or a port into a name
     Port(port) = "port";
     /// Run a command in a build's environment

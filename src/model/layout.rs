@@ -203,6 +203,11 @@ impl Layout {
         self.logs().join("requests.json")
     }
 
+    /// The requests that a build's workers have answered, as uWSGI writes them.
+    pub fn access_log(&self, name: BuildName) -> PathBuf {
+        self.logs().join(format!("{name}.access.log"))
+    }
+
     /// What keepers of a pause print.
     pub fn pause_log(&self) -> PathBuf {
         self.logs().join("pause.log")

@@ -74,7 +74,7 @@ pub fn run(
     let (mut census, mut probes) = (Census::default(), Probes::new(site, new)?);
     let (mut fault, mut moved) = (None, false);
     let (mut heard, mut looked) = (Instant::now(), None::<Instant>);
-    wait::until(&[follower.directory().to_owned().as_path()], patience, || {
+    wait::until(&[&site.layout.logs()], patience, || {
         let known = watch.requests();
         follower.lines(|line| _ = parse(line).map(|request| watch.add(&request)))?;
         if watch.requests() > known {

@@ -15,8 +15,8 @@ const LONGEST: usize = 64 << 10;
 
 /// A log that is followed by its name.
 ///
-/// It does not wait: [`crate::system::wait::until`] does, with [`Follower::directory`] to watch and [`Follower::lines`] as
-/// what it asks.
+/// It does not wait: [`crate::system::wait::until`] does, with the log's directory to watch and [`Follower::lines`] as what
+/// it asks.
 #[derive(Debug)]
 pub struct Follower {
     path: PathBuf,
@@ -41,11 +41,6 @@ impl Follower {
     /// It is there and cannot be read.
     pub fn from_end(path: &Path) -> Result<Self> {
         backwards(path, |_| false)
-    }
-
-    /// The directory where something changes when there is more to read.
-    pub fn directory(&self) -> &Path {
-        self.path.parent().unwrap_or(Path::new("/"))
     }
 
     /// Gives each line that has been added since, without its end; how many there were. A last line without an end waits

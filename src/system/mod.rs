@@ -6,7 +6,6 @@ mod children;
 pub mod disk;
 pub mod exchange;
 pub mod files;
-#[allow(dead_code, reason = "the commands that read a log come next")]
 pub mod follow;
 pub mod git;
 pub mod http;

@@ -36,6 +36,7 @@ mod lfs;
 mod limits;
 mod loading;
 mod locks;
+mod logs;
 mod lossless;
 mod maintenance;
 mod mark;

@@ -45,6 +45,7 @@ pub const FIELDS: &[(&[&str], &str)] = &[
     (&["pause"], "build changed command until"),
     (&["status"], "builds command frozen live maintenance paused stage"),
     (&["resume"], "builds changed command held"),
+    (&["logs", "live"], "build command errors requests"),
     (&["doctor"], "command findings"),
     (&["rm", "b"], "build changed command"),
     (&["prune", "--keep", "0"], "builds bytes changed command exact remains static"),

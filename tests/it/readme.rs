@@ -186,7 +186,11 @@ fn every_verb_and_its_options_are_in_the_table_and_in_the_help() {
         let options = help.split_whitespace().map(|word| word.trim_end_matches([',', ')', '"', '.']));
         let options =
             options.filter(|word| word.starts_with("--") && word.len() > 2 && !of_every_command.contains(word));
-        let told = words.iter().map(|&word| if word == "-c" { "--concurrency" } else { word });
+        let told = words.iter().map(|&word| match word {
+            "-c" => "--concurrency",
+            "-f" => "--follow",
+            other => other,
+        });
         let told: BTreeSet<&str> = told.filter(|word| word.starts_with("--") && word.len() > 2).collect();
         assert_eq!(told, options.collect(), "builds {}", words[1]);
     }
