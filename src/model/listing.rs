@@ -42,8 +42,8 @@ pub enum Fate {
     Removed,
 }
 
-/// Whether `builds` or uWSGI writes a path of a build after its create, by themselves: settings, links and sockets, and
-/// the bytecode that Python keeps.
+/// Whether a path of a build is written after its create by `builds` and uWSGI themselves, such as settings, links and
+/// sockets; by Python that keeps bytecode; or by npm's programs that keep a cache among the packages.
 pub fn is_alive(path: &Path) -> bool {
     const ALIVE: [&str; 9] = [
         "run",
@@ -58,7 +58,9 @@ pub fn is_alive(path: &Path) -> bool {
     ];
     let bytecode = path.extension() == Some(OsStr::new("pyc"))
         && path.parent().and_then(Path::file_name) == Some(OsStr::new("__pycache__"));
-    bytecode || path.iter().next().and_then(OsStr::to_str).is_some_and(|top| ALIVE.contains(&top))
+    let names: Vec<&OsStr> = path.iter().collect();
+    let cache = names.windows(2).any(|pair| pair == ["node_modules", ".cache"]);
+    bytecode || cache || path.iter().next().and_then(OsStr::to_str).is_some_and(|top| ALIVE.contains(&top))
 }
 
 /// What differs, by path. What is alive never does.
@@ -187,6 +189,7 @@ mod tests {
             ("run/web.sock", Seen::Other),
             ("zerg.ini", Seen::Link("../../conf/zerg.skel".into())),
             ("shop/__pycache__/views.cpython-311.pyc", file(0o644, 1, 9)),
+            ("web/node_modules/.cache/x", file(0o644, 1, 9)),
             ("shop/views.pyc", file(0o644, 1, 9)),
             ("shop/run", file(0o644, 1, 9)),
         ]);

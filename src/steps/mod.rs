@@ -40,6 +40,7 @@ use crate::system::tree::{Copied, Selection};
 use crate::system::{files, tree};
 pub use course::Course;
 use graph::Node;
+use record::Recorded;
 pub use store::unused;
 use store::{Entry, Pending, Store};
 
@@ -70,6 +71,8 @@ pub struct Making<'a> {
     shared: AtomicU64,
     /// The sizes in bytes of trees that need not be looked at again.
     sizes: Mutex<BTreeMap<PathBuf, u64>>,
+    /// The files of such trees, by the path of the tree in the build.
+    recorded: Mutex<Recorded>,
 }
 
 /// What a step did, for the line that an operator reads. `None` where there was nothing to do.
@@ -182,6 +185,7 @@ impl<'a> Making<'a> {
             files: Mutex::default(),
             shared: AtomicU64::new(shared),
             sizes: Mutex::default(),
+            recorded: Mutex::default(),
         })
     }
 
@@ -321,13 +325,6 @@ impl<'a> Making<'a> {
             files::sync_all(self.paths.dir()).and_then(|()| files::sync_all(&statics))
         })?;
         Ok(Some("all on the disk".into()))
-    }
-
-    /// Writes down what was made. A build can do without.
-    fn record(&self) {
-        if let Err(error) = record::write(self.site, self.name) {
-            tracing::warn!("builds verify {} will not work: {}: {}", self.name, error.what(), error.cause());
-        }
     }
 
     /// Runs a program of the host in the build's directory, without the build's environment.

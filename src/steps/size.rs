@@ -13,9 +13,14 @@ impl Making<'_> {
         self.sizes.lock().unwrap_or_else(PoisonError::into_inner).insert(tree.to_owned(), bytes);
     }
 
+    /// The trees whose bytes are known.
+    pub(super) fn sizes(&self) -> BTreeMap<PathBuf, u64> {
+        self.sizes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The bytes of all files below a directory; `None` where it cannot be read.
     pub(super) fn size(&self, directory: &Path) -> Option<u64> {
-        size(directory, &self.sizes.lock().unwrap_or_else(PoisonError::into_inner))
+        size(directory, &self.sizes())
     }
 }
 

@@ -20,6 +20,9 @@ impl Making<'_> {
                     tracing::debug!("no spare of {kind}: {}: {}", error.what(), error.cause());
                 }
             }
+            if let Err(error) = self.record_packages() {
+                tracing::debug!("packages are looked at in the end: {}: {}", error.what(), error.cause());
+            }
             files::sync_all(self.paths.dir()).map(|()| None)
         })?;
         Ok(())

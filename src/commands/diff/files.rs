@@ -47,7 +47,8 @@ impl Counts {
 pub fn settings(site: &Site, from: BuildName, to: BuildName) -> Result<Vec<Difference>> {
     let mut paths: BTreeSet<PathBuf> = BTreeSet::new();
     for build in [from, to] {
-        let all = tree::list(site.layout.build(build).dir(), Path::new(""), &["run", "node_modules"])?;
+        let all =
+            tree::list(site.layout.build(build).dir(), Path::new(""), &[Path::new("run"), Path::new("node_modules")])?;
         paths.extend(all.into_iter().map(|(path, _)| path).filter(|path| is_settings(path)));
     }
     if let Some(directory) = &site.config.site.overlay {

@@ -1,4 +1,3 @@
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -10,25 +9,26 @@ use super::crew::{MOST, Worker, share};
 use super::directory::{Directory, kind, mode, mtime, size};
 use crate::model::listing::Seen;
 
-/// What there is below `tree` but for directories, in no order; each path begins with `prefix`. The entries of `without` at
-/// the top are left out.
+/// What there is below `tree` but for directories, in no order; each path begins with `prefix`. The directories `without`,
+/// seen from the top, are left out.
 ///
 /// # Errors
 /// What stops it at a path, which the error names.
-pub fn list(tree: &Path, prefix: &Path, without: &[&str]) -> Result<Vec<(PathBuf, Seen)>, TreeError> {
+pub fn list(tree: &Path, prefix: &Path, without: &[&Path]) -> Result<Vec<(PathBuf, Seen)>, TreeError> {
     let all = Mutex::new(Vec::new());
     share(vec![PathBuf::new()], MOST, |below: PathBuf, worker: &Worker<PathBuf>| {
         let directory = Directory::open(tree.join(&below))?;
         let names = directory.names()?;
-        let top = below.as_os_str().is_empty();
-        let wanted = |name: &&OsString| !top || name.to_str().is_none_or(|name| !without.contains(&name));
         let (mut seen, mut directories) = (Vec::with_capacity(names.len()), Vec::new());
-        for name in names.iter().filter(wanted) {
+        for name in &names {
             let failed = |e| TreeError::new("look at", &directory.at(name), e);
             let found = directory.look(name).map_err(failed)?;
             let what = match kind(&found) {
                 SFlag::S_IFDIR => {
-                    directories.push(below.join(name));
+                    let path = below.join(name);
+                    if !without.contains(&path.as_path()) {
+                        directories.push(path);
+                    }
                     continue;
                 }
                 SFlag::S_IFREG => {
