@@ -10,7 +10,6 @@ use super::Cli;
 use crate::error::{Error, Result};
 use crate::model::layout::Role;
 use crate::model::name::{BuildName, BuildRef};
-use crate::model::rules::Refusal;
 use crate::report::Done;
 use crate::site::Site;
 use crate::system::follow::{self, Follower};

@@ -3,15 +3,17 @@ use std::fmt::Write;
 use clap::Args;
 use serde::Serialize;
 
-use super::Cli;
+use super::{Cli, watch};
 use crate::error::Result;
+use crate::model::canary::{Canary, share};
 use crate::model::layout::Role;
 use crate::model::manifest::{Bad, Manifest};
 use crate::model::name::BuildName;
 use crate::model::observed::{Build, Names, State, Worker};
+use crate::model::requests::Sum;
 use crate::report::Done;
-use crate::serve::maintenance;
 use crate::serve::pause::{self, Pause};
+use crate::serve::{canary, maintenance, traffic, zerg};
 use crate::site::Site;
 use crate::system::{files, procfs};
 
@@ -44,7 +46,14 @@ struct Row {
 pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
     let names = site.names_or_warning();
-    let rows: Vec<Row> = site.observe_all()?.iter().map(|build| row(&site, &names, build)).collect();
+    let canary = site.canary().unwrap_or_else(|error| {
+        tracing::warn!("{}: {}; {}", error.what(), error.cause(), error.next());
+        None
+    });
+    let mut rows: Vec<Row> = site.observe_all()?.iter().map(|build| row(&site, &names, build)).collect();
+    for row in rows.iter_mut().filter(|row| canary.is_some_and(|canary| canary.name == row.build)) {
+        row.role = row.role.or(Some("canary"));
+    }
     let (now, maintenance) = (files::now(), maintenance::since(&site));
     let paused = pause::all(&site)?.into_iter().find_map(|name| pause::of(&site, name));
     let text = maintenance.map(|since| in_maintenance(now, since)).unwrap_or_default()
@@ -52,7 +61,14 @@ pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
         + &table(&rows, now);
     let frozen = site.frozen()?;
     let text = text + &frozen.as_ref().map(|freeze| format!("frozen {}\n", freeze.told())).unwrap_or_default();
+    let canary = canary.map(|canary| beside(&site, canary, &rows));
+    let serving = names.live.into_iter().chain(canary.as_ref().map(|canary| canary.build));
+    let recent = traffic::recent(&site)?;
+    let recent: Vec<Recent> = serving.map(|build| Recent { build, requests: recent.sum(Some(build)) }).collect();
+    let text = text + &canary.as_ref().map(Beside::told).unwrap_or_default() + &told(&recent);
     Ok(Done::looked(text)
+        .with("canary", canary)
+        .with("recent", recent)
         .with("frozen", frozen)
         .with("live", names.live)
         .with("stage", names.stage)
@@ -77,6 +93,45 @@ fn row(site: &Site, names: &Names, build: &Build) -> Row {
         size: manifest.and_then(Manifest::size),
         bad: build.bad().cloned(),
     }
+}
+
+/// The canary, as `--json` shows it.
+#[derive(Debug, Serialize)]
+struct Beside {
+    build: BuildName,
+    of: BuildName,
+    workers: usize,
+    /// The part of the requests that it gets, from 0 to 1.
+    share: f64,
+}
+
+fn beside(site: &Site, canary: Canary, rows: &[Row]) -> Beside {
+    let others = rows.iter().find(|row| row.build == canary.of).map_or(0, |row| row.workers);
+    let workers = canary::workers(site, &canary).map_or(0, |workers| zerg::started(&workers));
+    Beside { build: canary.name, of: canary.of, workers, share: share(workers, others) }
+}
+
+impl Beside {
+    fn told(&self) -> String {
+        let Self { build, of, workers, share } = self;
+        format!("{build} is the canary beside {of}: {workers} workers, about {:.0} % of the requests\n", share * 100.0)
+    }
+}
+
+/// The requests of the last minutes that a build answered, as `--json` shows them.
+#[derive(Debug, Serialize)]
+struct Recent {
+    build: BuildName,
+    #[serde(flatten)]
+    requests: Sum,
+}
+
+/// The builds that have had any, a line each.
+fn told(recent: &[Recent]) -> String {
+    let any = recent.iter().filter(|recent| recent.requests.requests > 0);
+    let minutes = traffic::RECENT / 60;
+    any.map(|recent| format!("{} in the last {minutes} minutes: {}\n", recent.build, watch::told(recent.requests)))
+        .collect()
 }
 
 fn in_maintenance(now: u64, since: u64) -> String {

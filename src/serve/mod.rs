@@ -14,6 +14,7 @@ pub mod nginx;
 pub mod pause;
 mod reach;
 pub mod stats;
+pub mod traffic;
 mod trouble;
 pub mod vassal;
 pub mod watch;

@@ -77,6 +77,15 @@ fn it_comes_once_changes_and_goes_once() {
         seen.insert(build_of(&site.live("/").1));
         seen.len() == 2
     });
+    let status = site.json(&["status"]);
+    assert_eq!(status["canary"], json!({"build": "c", "of": "a", "workers": 1, "share": 1.0 / 3.0}));
+    let recent = |build: usize| &status["recent"][build];
+    assert_eq!((&recent(0)["build"], &recent(1)["build"]), (&"a".into(), &"c".into()));
+    assert!(recent(1)["requests"].as_u64().is_some_and(|requests| requests > 0), "{status}");
+    assert_eq!((&recent(1)["errors"], site.status("c")["role"].as_str()), (&0.into(), Some("canary")));
+    let text = site.ok(&["status"]);
+    assert!(text.contains("c is the canary beside a: 1 workers, about 33 % of the requests\n"), "{text}");
+    assert!(text.contains("c in the last 5 minutes: ") && text.contains("a in the last 5 minutes: "), "{text}");
     assert_eq!(site.json(&["canary", "--off"]), said(true, 0, 0.0));
     let nobody = json!({"command": "canary", "changed": false, "build": null, "of": null, "workers": 0, "share": 0.0});
     assert_eq!(site.json(&["canary", "--off"]), nobody);

@@ -43,7 +43,7 @@ pub const FIELDS: &[(&[&str], &str)] = &[
     (&["list"], "builds command live stage"),
     (&["maintenance", "on"], "changed command maintenance"),
     (&["pause"], "build changed command until"),
-    (&["status"], "builds command frozen live maintenance paused stage"),
+    (&["status"], "builds canary command frozen live maintenance paused recent stage"),
     (&["resume"], "builds changed command held"),
     (&["logs", "live"], "build command errors requests"),
     (&["doctor"], "command findings"),
