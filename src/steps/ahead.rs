@@ -45,6 +45,7 @@ pub fn install(site: &Site) -> Result<bool> {
         changed: AtomicBool::new(true),
         fresh: false,
         pending: Mutex::default(),
+        recorded: Mutex::default(),
         files: Mutex::default(),
         shared: AtomicU64::new(0),
         sizes: Mutex::default(),

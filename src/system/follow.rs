@@ -35,14 +35,6 @@ struct Open {
 }
 
 impl Follower {
-    /// Follows a log from its end, after its last whole line, which may still be missing.
-    ///
-    /// # Errors
-    /// It is there and cannot be read.
-    pub fn from_end(path: &Path) -> Result<Self> {
-        backwards(path, |_| false)
-    }
-
     /// Gives each line that has been added since, without its end; how many there were. A last line without an end waits
     /// for it, or for the next file of this name.
     ///

@@ -47,7 +47,7 @@ fn last(log: &Log, count: usize) -> (Vec<String>, Follower) {
 fn lines_come_when_they_are_whole() {
     let log = Log::new("whole");
     log.add("old\n");
-    let mut follower = Follower::from_end(&log.0).unwrap();
+    let mut follower = backwards(&log.0, |_| false).unwrap();
     assert_eq!(read(&mut follower), [""; 0]);
     log.add("one\ntwo\nthr");
     assert_eq!(read(&mut follower), ["one", "two"]);
@@ -61,7 +61,7 @@ fn lines_come_when_they_are_whole() {
 fn a_line_that_was_begun_before_comes_whole() {
     let log = Log::new("begun");
     log.add("one\ntw");
-    let mut follower = Follower::from_end(&log.0).unwrap();
+    let mut follower = backwards(&log.0, |_| false).unwrap();
     log.add("o\n");
     assert_eq!(read(&mut follower), ["two"]);
 }
@@ -69,7 +69,7 @@ fn a_line_that_was_begun_before_comes_whole() {
 #[test]
 fn a_log_that_comes_later_is_read_from_its_start() {
     let log = Log::new("later");
-    let mut follower = Follower::from_end(&log.0).unwrap();
+    let mut follower = backwards(&log.0, |_| false).unwrap();
     assert_eq!(read(&mut follower), [""; 0]);
     log.add("one\n");
     assert_eq!(read(&mut follower), ["one"]);
@@ -79,7 +79,7 @@ fn a_log_that_comes_later_is_read_from_its_start() {
 fn a_renamed_log_is_read_to_its_end_and_the_new_one_from_its_start() {
     let log = Log::new("renamed");
     log.add("one\n");
-    let mut follower = Follower::from_end(&log.0).unwrap();
+    let mut follower = backwards(&log.0, |_| false).unwrap();
     let mut writer = OpenOptions::new().append(true).open(&log.0).unwrap();
     fs::rename(&log.0, log.0.with_extension("1")).unwrap();
     writer.write_all(b"two\n").unwrap();
@@ -98,7 +98,7 @@ fn a_renamed_log_is_read_to_its_end_and_the_new_one_from_its_start() {
 fn a_log_that_was_copied_and_made_empty_is_read_from_its_start() {
     let log = Log::new("truncated");
     log.add("one\ntwo\nthr");
-    let mut follower = Follower::from_end(&log.0).unwrap();
+    let mut follower = backwards(&log.0, |_| false).unwrap();
     assert_eq!(read(&mut follower), [""; 0]);
     OpenOptions::new().write(true).open(&log.0).unwrap().set_len(0).unwrap();
     log.add("four\n");
@@ -128,7 +128,7 @@ fn the_last_lines_are_found_from_the_end() {
 #[test]
 fn what_is_larger_than_a_block_is_read_both_ways() {
     let log = Log::new("large");
-    let mut forwards = Follower::from_end(&log.0).unwrap();
+    let mut forwards = backwards(&log.0, |_| false).unwrap();
     let lines: Vec<String> = (0..40_000).map(|number| format!("line {number}")).collect();
     log.add(&(lines.join("\n") + "\n"));
     assert_eq!(last(&log, usize::MAX).0, lines);
@@ -138,7 +138,7 @@ fn what_is_larger_than_a_block_is_read_both_ways() {
 #[test]
 fn of_an_endless_line_only_the_start_is_kept() {
     let log = Log::new("endless");
-    let mut forwards = Follower::from_end(&log.0).unwrap();
+    let mut forwards = backwards(&log.0, |_| false).unwrap();
     log.add(&format!("one\n{}\ntwo\n", "x".repeat(5 * LONGEST)));
     let expected = ["one", &"x".repeat(LONGEST), "two"];
     assert_eq!(read(&mut forwards), expected);
