@@ -26,7 +26,7 @@ pub const WARM: [Row; 5] = [
 ];
 
 const FIRST: Row = Row {
-    what: "first create after builds wheels, cold uv and npm caches",
+    what: "first create, after builds wheels",
     rival: "the original's way, pip without a cache",
     required: Required::Faster(3.0),
     ..UNCHANGED
