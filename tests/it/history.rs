@@ -3,12 +3,12 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, chown, symlink};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::helpers::{GATE, Gate};
-use crate::site::Site;
+use crate::site::{Site, wait_for};
 
 /// The changes that `history` tells.
 pub fn changes(site: &Site) -> Vec<Value> {
@@ -183,6 +183,21 @@ fn names_that_nobody_wrote_down_are_found() {
     assert_eq!((&found["action"], &found["from"], &found["to"]), (&"found".into(), &from, &to));
     assert!(found["reason"].as_str().unwrap().contains("(builds init) held their lock last"), "{found}");
     assert_eq!(told(&site).last().unwrap(), "swap a a b done");
+}
+
+#[test]
+fn the_names_stay_locked_until_their_move_is_written() {
+    let site = Site::ready("plain", "");
+    // A disk that takes half a second for the line.
+    let mut slow = Command::new("strace");
+    slow.args(["-f", "-o", "/dev/null", "-e", "trace=write", "-e", "inject=write:delay_enter=500000", "-P"]);
+    slow.arg(site.root().join("history.jsonl")).args(&site.caller).arg("swap-live").current_dir(&site.dir);
+    let mut slow = slow.stdout(Stdio::null()).spawn().unwrap();
+    wait_for("the exchange", || site.names().0 == "b");
+    site.ok(&["stage", "a"]);
+    site.ok(&["swap-live", "a"]);
+    assert!(slow.wait().unwrap().success());
+    assert_eq!(told(&site)[5..], ["swap b b a done", "swap a a b done"]);
 }
 
 #[test]
