@@ -90,9 +90,11 @@ pub fn start(site: &Site, reference: BuildRef, workers: u16) -> Result<Started> 
             canary::start(site, &wanted)
         })?;
     }
-    let _names = site.lock_names()?;
-    if site.names()?.live != Some(live) {
+    let stays = site.lock_names().and_then(|_names| Ok(site.names()?.live == Some(live)));
+    if matches!(stays, Ok(false)) || stays.is_err() && !serves {
         signals::shielded(|| site.noting(Action::Canary, name, |_| canary::stop(site, &wanted)))?;
+    }
+    if !stays? {
         return Err(Error::Unmet {
             problem: format!("build {name} is no canary: another build went live meanwhile"),
             cause: format!("its workers stood beside those of {live}"),

@@ -40,7 +40,9 @@ pub fn drain_beside(name: BuildName, paths: &SlotPaths, patience: Duration) -> R
         Ok::<_, Error>((quiet > 2 * threads).then_some(()))
     });
     if let Ok(Some(())) = drained {
-        return Ok(());
+        // Before the link goes: nobody would look for it then. That they are paused shows by itself now.
+        let forgotten = files::remove(&paths.draining()).map(drop);
+        return forgotten.inspect_err(|_| _ = resume(paths));
     }
     match pause.set {
         Some(true) => resume(paths)?,

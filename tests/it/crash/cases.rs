@@ -55,6 +55,8 @@ pub const THREE: &[Case] = &[
     Case { args: &["deactivate", "c"], prepare: ready, marker: Some("zerg.draining"), ..PLAIN },
     Case { args: &["stop", "c"], prepare: ready, between: &["listening"], marker: Some("zerg.draining"), ..PLAIN },
     Case { args: &["restart", "c"], prepare: first, marker: Some("zerg.draining"), ..PLAIN },
+    Case { args: &["canary", "c"], ..PLAIN },
+    Case { args: &["canary", "--off"], prepare: beside, marker: Some("canary.draining"), ..PLAIN },
     Case { args: &["stage", "c"], between: &["listening", "ready"], ..PLAIN },
     Case { args: &["swap-live", "b"], ..PLAIN },
     Case { args: &["swap-live", "c"], prepare: ready, ..PLAIN },
@@ -151,6 +153,12 @@ fn archived(site: &Site) {
     }
 }
 
+/// Stopped, and the canary.
+fn beside(site: &Site) {
+    stopped(site);
+    site.ok(&["canary", "c"]);
+}
+
 /// Ready, with workers in the first slot.
 fn first(site: &Site) {
     fresh(site);
@@ -231,7 +239,9 @@ fn remove(site: &Site, build: &str) {
 
 /// Ends all of a build as no command would: at once, requests or not.
 fn end(site: &Site, build: &str) {
-    for (ini, emperor) in [("zerg.ini", "zergs"), ("zerg-2.ini", "zergs"), ("vassal.ini", "vassals")] {
+    for (ini, emperor) in
+        [("canary.ini", "zergs"), ("zerg.ini", "zergs"), ("zerg-2.ini", "zergs"), ("vassal.ini", "vassals")]
+    {
         let id = site.build(build).join(ini);
         drop(fs::remove_file(&id));
         if let Some(master) = instance(site, emperor, &id) {
@@ -240,7 +250,7 @@ fn end(site: &Site, build: &str) {
         }
         wait_for("the end of an instance", || instance(site, emperor, &id).is_none());
     }
-    for slot in ["zerg", "zerg-2"] {
+    for slot in ["canary", "zerg", "zerg-2"] {
         drop(fs::remove_file(site.build(build).join(format!("run/{slot}.draining"))));
     }
 }

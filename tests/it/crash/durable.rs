@@ -55,7 +55,7 @@ fn publishes(call: &Call) -> bool {
     let renames = call.name.starts_with("rename")
         && ![".builds-copy~", ".builds-share~"].iter().any(|name| call.line.contains(name));
     let unlinks = call.name == "unlink"
-        && ["vassal.ini", "zerg.ini", "zerg-2.ini"].iter().any(|name| path(call, 0).ends_with(name));
+        && ["vassal.ini", "zerg.ini", "zerg-2.ini", "canary.ini"].iter().any(|name| path(call, 0).ends_with(name));
     renames || unlinks || call.name == "mkdir"
 }
 

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
+
 use super::cases::Case;
 use super::trace::{self, Blow, Call};
 use crate::site::{Said, Site};
@@ -17,17 +19,19 @@ const AIMS: usize = 10;
 pub struct State {
     names: [Option<PathBuf>; 2],
     builds: BTreeMap<String, String>,
+    canary: Value,
 }
 
 impl State {
     pub fn of(site: &Site) -> Self {
         // The judge's own look at the live server warms it.
-        let text = |value: &serde_json::Value| value.as_str().unwrap().replace("warm", "ready");
+        let text = |value: &Value| value.as_str().unwrap().replace("warm", "ready");
         let status = site.json(&["status"]);
         let rows = status["builds"].as_array().unwrap_or_else(|| panic!("{status}")).clone();
         Self {
             names: ["_live", "_stage"].map(|link| fs::canonicalize(site.root().join("builds").join(link)).ok()),
             builds: rows.iter().map(|row| (text(&row["build"]), text(&row["state"]))).collect(),
+            canary: status["canary"].clone(),
         }
     }
 
@@ -39,7 +43,9 @@ impl State {
             now == before || own && case.between.contains(&now.map_or("", String::as_str))
         };
         let init = case.args == ["init"];
-        (init || self.names == start.names) && self.builds.keys().chain(start.builds.keys()).all(|name| allowed(name))
+        (init || self.names == start.names)
+            && self.canary == start.canary
+            && self.builds.keys().chain(start.builds.keys()).all(|name| allowed(name))
     }
 }
 
@@ -110,7 +116,7 @@ fn serves(site: &Site) -> Result<(), String> {
     let manifest = |link: &str| {
         let dir = site.root().join("builds").join(link);
         let manifest = match fs::read(dir.join("build.json")) {
-            Ok(text) => serde_json::from_slice::<serde_json::Value>(&text).map_err(|error| error.to_string())?,
+            Ok(text) => serde_json::from_slice::<Value>(&text).map_err(|error| error.to_string())?,
             Err(_) if !dir.is_symlink() => return Ok(None),
             Err(error) => return Err(format!("{link}: {error}")),
         };
@@ -124,7 +130,9 @@ fn serves(site: &Site) -> Result<(), String> {
     check(test.status.success(), || String::from_utf8_lossy(&test.stderr).into_owned())?;
     let Some(live) = live else { return Ok(()) };
     let answer = site.live("/");
-    check(answer.0 == 200 && answer.1.contains(&format!(r#""build": "{live}""#)), || format!("{live}: {answer:?}"))
+    let canary = site.build("c").join("canary.ini").is_symlink().then(|| "c".to_owned());
+    let answers = |build: &String| answer.1.contains(&format!(r#""build": "{build}""#));
+    check(answer.0 == 200 && [Some(live), canary].iter().flatten().any(answers), || format!("{answer:?}"))
 }
 
 /// The command, run again, ends as it does undisturbed.
