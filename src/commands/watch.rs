@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Cli, mark, rollback};
+use super::{Cli, canary, mark, rollback};
 use crate::error::{Error, Result};
 use crate::model::canary::Canary;
 use crate::model::layout::Role;
@@ -29,18 +29,27 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
-    let names = site.names()?;
-    let live = names.live.ok_or(Refusal::NoHolder(Role::Live))?;
-    let (since, old) = went_live(&site, live)?.unwrap_or_else(|| (files::now(), names.stage));
     let own = Some(site.config.watch.seconds).filter(|seconds| !seconds.is_zero());
     let seconds = arguments.seconds.map(Duration::from_secs).or(own).unwrap_or(Duration::from_secs(SECONDS));
-    tracing::info!("watch    {live}, for {} s", seconds.as_secs());
-    let Watched { moved, before, after, .. } = keep_or_take_back(&site, live, old, since, seconds)?;
-    let text = match moved {
-        true => format!("build {live} is not live any more: {}", told(after)),
-        false => format!("build {live} does well: {}; before it {}", told(after), told(before)),
+    let (name, role, watched) = match site.canary()? {
+        Some(canary) => {
+            tracing::info!("watch    canary {}, for {} s", canary.name, seconds.as_secs());
+            (canary.name, "the canary", keep_or_end(&site, canary, seconds)?)
+        }
+        None => {
+            let names = site.names()?;
+            let live = names.live.ok_or(Refusal::NoHolder(Role::Live))?;
+            let (since, old) = went_live(&site, live)?.unwrap_or_else(|| (files::now(), names.stage));
+            tracing::info!("watch    {live}, for {} s", seconds.as_secs());
+            (live, "live", keep_or_take_back(&site, live, old, since, seconds)?)
+        }
     };
-    Ok(Done::changed(false, text).with("build", live).with("moved", moved).with("before", before).with("after", after))
+    let Watched { moved, before, after, .. } = watched;
+    let text = match moved {
+        true => format!("build {name} is not {role} any more: {}", told(after)),
+        false => format!("build {name} does well: {}; before it {}", told(after), told(before)),
+    };
+    Ok(Done::changed(false, text).with("build", name).with("moved", moved).with("before", before).with("after", after))
 }
 
 /// When a build went live, in seconds since 1970, and what was live before it, as the history tells.
@@ -70,9 +79,9 @@ pub fn keep_or_take_back(
     since: u64,
     seconds: Duration,
 ) -> Result<Watched> {
-    let watched = watch::run(site, new, old, (since, None), seconds)?;
+    let watched = watch::live(site, new, old, since, seconds)?;
     let Some(fault) = &watched.fault else { return Ok(watched) };
-    let next = format!("mend it in the source and create a new build; its log is logs/{new}.error.log");
+    let next = mend(new);
     let worse = |problem, next| Error::Unhealthy { name: new, problem, evidence: fault.to_string(), next };
     let Some(old) = old else { return Err(worse("it does badly, and no build was live before it".into(), next)) };
     match signals::shielded(|| take_back(site, new, old, fault)) {
@@ -84,19 +93,30 @@ pub fn keep_or_take_back(
     }
 }
 
-/// Watches a canary that answers since `since`, in seconds since 1970, beside the live build. The caller ends it.
+/// Watches a canary. If it does worse than the live build did before it came, it is ended, and marked bad. The caller holds
+/// no lock.
 ///
 /// # Errors
-/// It does worse than the live build.
-pub fn try_out(site: &Site, canary: &Canary, since: u64, seconds: Duration) -> Result<Watched> {
-    let watched = watch::run(site, canary.name, Some(canary.of), (since, Some(canary)), seconds)?;
+/// It did worse, and was ended; or could not be.
+pub fn keep_or_end(site: &Site, canary: Canary, seconds: Duration) -> Result<Watched> {
+    let Canary { name, of, .. } = canary;
+    let watched = watch::canary(site, canary, files::since(&site.layout.build(name).canary_ini()), seconds)?;
     let Some(fault) = &watched.fault else { return Ok(watched) };
-    Err(Error::Unhealthy {
-        name: canary.name,
-        problem: format!("it did badly beside {}", canary.of),
+    signals::shielded(|| {
+        canary::end(site)?;
+        let _lock = site.claim(BuildRef::Name(name))?;
+        mark::mark(site, name, Some(&fault.to_string()))
+    })?;
+    Err(Error::RolledBack(Box::new(Error::Unhealthy {
+        name,
+        problem: format!("as a canary it did badly, and {of} answers alone again"),
         evidence: fault.to_string(),
-        next: format!("mend it in the source; its log is logs/{}.error.log", canary.name),
-    })
+        next: mend(name),
+    })))
+}
+
+fn mend(name: BuildName) -> String {
+    format!("mend it in the source and create a new build; its log is logs/{name}.error.log")
 }
 
 /// Makes the old build live again, and marks the new one.

@@ -1,7 +1,7 @@
 //! Watching a build that went live: the site's log of requests, its workers, and requests of our own where nobody asks.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::crowd::Crowd;
@@ -15,7 +15,7 @@ use crate::model::warmth;
 use crate::model::watch::{Fault, Limits, Watch};
 use crate::site::Site;
 use crate::system::http::Browser;
-use crate::system::{follow, wait};
+use crate::system::{files, follow, wait};
 
 /// How often the workers are looked at, and a probe is sent where nobody asks.
 const LOOK: Duration = Duration::from_millis(200);
@@ -37,7 +37,7 @@ const MOST: usize = 20_000;
 pub struct Watched {
     /// What was wrong; `None` where nothing was until the end.
     pub fault: Option<Fault>,
-    /// Whether another build has become live meanwhile, which ends the watch.
+    /// Whether another build has become live meanwhile, or the canary is gone, which ends the watch.
     pub moved: bool,
     /// The requests before the swap.
     pub before: Sum,
@@ -50,28 +50,66 @@ pub struct Watched {
 ///
 /// # Errors
 /// The log cannot be read; or a signal has come that asks this process to end.
-pub fn run(
-    site: &Site,
-    new: BuildName,
-    old: Option<BuildName>,
-    (since, canary): (u64, Option<&Canary>),
-    patience: Duration,
-) -> Result<Watched> {
-    let live = canary.map_or(new, |canary| canary.of);
-    let stats = match canary {
-        Some(canary) => site.canary_paths(canary).stats(),
-        None => site.layout.build(new).slot(site.slot(new)).stats(),
-    };
+pub fn live(site: &Site, new: BuildName, old: Option<BuildName>, since: u64, patience: Duration) -> Result<Watched> {
+    run(site, &Subject::Live(new), Watch::new(new, old, since as f64, limits(site)), patience)
+}
+
+/// Looks at a canary that came at `since`, in seconds since 1970, beside what the build at whose side it stands did before;
+/// for so long, or until it is clear that something is wrong, or until it is gone.
+///
+/// # Errors
+/// As [`live`].
+pub fn canary(site: &Site, canary: Canary, since: u64, patience: Duration) -> Result<Watched> {
+    let watch = Watch::new(canary.name, Some(canary.of), since as f64, limits(site));
+    run(site, &Subject::Canary(canary), watch, patience)
+}
+
+fn limits(site: &Site) -> Limits {
     let config = &site.config.watch;
-    let limits = Limits { error_rate: config.max_error_rate.value(), p95_ratio: config.max_p95_ratio.value() };
-    let mut watch = Watch::new(new, old, since as f64, limits);
+    Limits { error_rate: config.max_error_rate.value(), p95_ratio: config.max_p95_ratio.value() }
+}
+
+/// What is watched.
+enum Subject {
+    Live(BuildName),
+    Canary(Canary),
+}
+
+impl Subject {
+    /// Where its workers tell how they are.
+    fn stats(&self, site: &Site) -> PathBuf {
+        match self {
+            Self::Live(name) => site.layout.build(*name).slot(site.slot(*name)).stats(),
+            Self::Canary(canary) => site.canary_paths(canary).stats(),
+        }
+    }
+
+    /// Whether it is not any more what it was.
+    fn moved(&self, site: &Site) -> bool {
+        let live = site.links().live;
+        match self {
+            Self::Live(name) => live != Some(*name),
+            Self::Canary(canary) => live != Some(canary.of) || !files::exists(&site.canary_paths(canary).ini()),
+        }
+    }
+
+    /// Requests of our own: straight at a live build. Nothing else leads to the workers of a canary than what leads to live.
+    fn probes<'a>(&self, site: &'a Site) -> Result<Option<Probes<'a>>> {
+        match self {
+            Self::Live(name) => Probes::new(site, *name).map(Some),
+            Self::Canary(_) => Ok(None),
+        }
+    }
+}
+
+fn run(site: &Site, subject: &Subject, mut watch: Watch, patience: Duration) -> Result<Watched> {
     let mut left = MOST;
     let mut follower = follow::backwards(&site.layout.requests_log(), |line| {
         left -= 1;
         left > 0 && parse(line).is_none_or(|request| watch.add(&request))
     })?;
     watch.settle();
-    let (mut census, mut probes) = (Census::default(), Probes::new(site, new)?);
+    let (mut census, mut probes) = (Census::default(), subject.probes(site)?);
     let (mut fault, mut moved) = (None, false);
     let (mut heard, mut looked) = (Instant::now(), None::<Instant>);
     wait::until(&[&site.layout.logs()], patience, || {
@@ -82,13 +120,13 @@ pub fn run(
         }
         if looked.is_none_or(|at| at.elapsed() >= LOOK) {
             looked = Some(Instant::now());
-            census.look(site, &stats);
-            moved = site.links().live != Some(live);
+            census.look(site, &subject.stats(site));
+            moved = subject.moved(site);
             if heard.elapsed() >= SILENCE {
-                probes.send();
+                probes.iter_mut().for_each(Probes::send);
             }
         }
-        probes.hear(&mut watch)?;
+        probes.iter_mut().try_for_each(|probes| probes.hear(&mut watch))?;
         fault = watch.fault(census.deaths, census.workers.len());
         Ok::<_, Error>((moved || fault.is_some()).then_some(()))
     })?;
@@ -105,12 +143,12 @@ struct Census {
 }
 
 impl Census {
-    fn look(&mut self, site: &Site, stats: &Path) {
+    fn look(&mut self, site: &Site, socket: &Path) {
         // With `cheaper`, uWSGI ends workers and starts them again as it needs them.
         if site.config.uwsgi.cheaper > 0 {
             return;
         }
-        let workers = stats::workers(stats).unwrap_or_default();
+        let workers = stats::workers(socket).unwrap_or_default();
         for Worker { id, pid, spawns, .. } in workers.into_iter().filter(|worker| worker.pid > 0) {
             if let Some((old, before)) = self.workers.insert(id, (pid, spawns)) {
                 // A new master counts from one again.

@@ -212,6 +212,12 @@ pub fn length(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |data| data.len())
 }
 
+/// Since when a file or link is as it is, in seconds since 1970; now where there is none.
+pub fn since(path: &Path) -> u64 {
+    let modified = fs::symlink_metadata(path).and_then(|data| data.modified()).ok();
+    modified.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).map_or_else(now, |since| since.as_secs())
+}
+
 /// The time now, in seconds since 1970.
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())

@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::helpers::{GATE, Gate};
-use crate::load::CONFIG;
+use crate::load::{CONFIG, Crowd, Load};
 use crate::look::worker_pids;
 use crate::site::Site;
 
@@ -211,9 +211,11 @@ fn a_deploy_lets_a_share_of_the_requests_meet_the_build_first() {
     let breaks = r#"[["sh", "-c", "printf broken > deploy/builds/$BUILDS_BUILD/fault"]]"#;
     site.configure(&format!("{CONFIG}\n[hooks]\nafter_stage = {breaks}\n"));
     let trial = ["deploy", "--canary", "50%", "--for", "1m"];
-    let error = site.fails(5, &trial);
+    let load = Load::start(&[Crowd::at(site.live_port(), 8)]);
+    load.await_answers(300);
+    let error = site.fails(6, &trial);
     assert!(
-        error.contains("the deploy of c stopped at step canary") && error.contains("it did badly beside a"),
+        error.contains("the deploy of c stopped at step canary") && error.contains("as a canary it did badly"),
         "{error}"
     );
     assert_eq!(
@@ -221,6 +223,7 @@ fn a_deploy_lets_a_share_of_the_requests_meet_the_build_first() {
         (("a".into(), "b".into()), false.into())
     );
 
+    load.stop();
     site.configure(CONFIG);
     let said = site.run(&["deploy", "--canary", "50%", "--for", "1s"]);
     assert_eq!((said.code, site.names()), (0, ("d".into(), "a".into())), "{said:?}");

@@ -63,6 +63,23 @@ fn a_build_whose_workers_die_is_taken_back() {
 }
 
 #[test]
+fn a_canary_that_does_badly_is_ended() {
+    let site = Site::ready("load", &format!("{CONFIG}\n[uwsgi]\nworkers = 3\n"));
+    let load = Load::start(&[Crowd::at(site.live_port(), 8)]);
+    load.await_answers(300);
+    site.ok(&["canary", "b"]);
+    assert!(site.ok(&["watch", "--seconds", "3"]).starts_with("build b does well: "));
+    assert!(site.build("b").join("canary.ini").is_symlink());
+    site.write("deploy/builds/b/fault", "fails");
+    let error = site.fails(6, &["watch"]);
+    assert!(error.contains("as a canary it did badly, and a answers alone again"), "{error}");
+    assert!(!site.build("b").join("canary.ini").is_symlink());
+    assert!(site.status("b")["bad"].is_object());
+    load.await_all();
+    assert_only(&load.stop(), "status 500");
+}
+
+#[test]
 fn a_build_that_nobody_asks_is_asked() {
     let site = Site::ready("load", CONFIG);
     site.ok(&["swap-live"]);

@@ -65,9 +65,8 @@ pub fn take(site: &Site, plan: &Plan, step: Step) -> Result<Option<String>> {
 fn try_out(site: &Site, plan: &Plan) -> Result<String> {
     let Some(trial) = plan.order.canary else { return Ok("no share".into()) };
     let others = site.observe(site.resolve(BuildRef::Live)?)?.workers.as_deref().map_or(0, zerg::started);
-    let since = files::now();
     let started = canary::start(site, BuildRef::Name(plan.build), workers_for(trial.percent, others))?;
-    let watched = watch::try_out(site, &started.canary, since, Duration::from_secs(trial.seconds));
+    let watched = watch::keep_or_end(site, started.canary, Duration::from_secs(trial.seconds));
     let ended = signals::shielded(|| canary::end(site));
     let watched = watched?;
     ended?;
