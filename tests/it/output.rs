@@ -77,7 +77,7 @@ fn json_is_one_document_of_documented_fields() {
         }
     }
     let status = document(&site, 0, &["status"]);
-    assert_eq!((&status["live"], &status["stage"]), (&"c".into(), &"a".into()));
+    assert_eq!((&status["live"], &status["stage"]), (&"b".into(), &"c".into()));
     let row: Vec<&str> = status["builds"][0].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(row.join(" "), "bad build created memory port requests role size state tag workers");
     // Two interpreters.

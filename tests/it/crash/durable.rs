@@ -15,7 +15,12 @@ fn what_is_published_is_on_the_disk_before_and_after() {
         let (said, calls) = trace::calls(&site, case);
         assert_eq!(said.code, 0, "{said:?}");
         // What the steps of a create make counts once the manifest is complete, and is synced together before that.
+        // The link that a pause moves leads to sockets, which no power cut leaves.
+        let pause = ["pause", "resume"].contains(&case.args[0]);
         let counts = |call: &Call, number: usize| {
+            if pause && call.line.contains("/web.sock") {
+                return false;
+            }
             let synced = calls.iter().position(|call| call.name == "syncfs").unwrap_or(0);
             number >= synced || call.line.contains("build.json")
         };
