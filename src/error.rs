@@ -1,8 +1,10 @@
 //! What goes wrong, in the three parts that an operator needs, and the exit code that a script branches on.
 
+mod from;
+mod link_fault;
+
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use nix::sys::signal::Signal;
 
@@ -13,11 +15,10 @@ use crate::model::rules::Refusal;
 use crate::model::tag::BadTag;
 use crate::serve::Trouble;
 use crate::serve::checkup::Finding;
-use crate::system::git::{GitError, has_lfs};
 use crate::system::lock::Held;
 use crate::system::process::CommandError;
-use crate::system::signals::Interrupted;
-use crate::system::tree::TreeError;
+
+pub use link_fault::LinkFault;
 
 /// The result of whatever can fail for a reason that an operator must read.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -130,21 +131,6 @@ pub enum Error {
         /// All findings.
         findings: Vec<Finding>,
     },
-}
-
-/// What can be wrong with `_live` or `_stage`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LinkFault {
-    /// A file or directory stands in its place.
-    NotALink,
-    /// It points to no build of this site.
-    Foreign(PathBuf),
-    /// Its build does not exist.
-    Dangling(BuildName),
-    /// Its build's create has not ended.
-    Incomplete(BuildName),
-    /// Both links name the same build.
-    Same(BuildName),
 }
 
 impl Error {
@@ -288,26 +274,6 @@ impl Error {
     }
 }
 
-impl LinkFault {
-    fn cause(&self) -> String {
-        match self {
-            Self::NotALink => "a file or directory stands where the link should be".into(),
-            Self::Foreign(target) => format!("it points to {:?}, which is no build of this site", target.display()),
-            Self::Dangling(name) => format!("it points to {name}, which does not exist"),
-            Self::Incomplete(name) => format!("it points to {name}, whose build.json does not say that it is complete"),
-            Self::Same(name) => format!("_live and _stage both point to {name}"),
-        }
-    }
-
-    fn next(&self, link: &Path) -> String {
-        let link = link.display();
-        match self {
-            Self::NotALink => format!("move {link} away, then ln -s NAME {link} with the name of a build"),
-            _ => format!("builds list, then ln -sfn NAME {link} with the name of a complete build"),
-        }
-    }
-}
-
 /// What to do with a deploy that was cut short.
 const GO_ON: &str = "builds deploy --resume goes on, builds deploy --abort takes it back";
 
@@ -336,88 +302,5 @@ fn advice(path: &Path, error: &io::Error) -> String {
         }
         io::ErrorKind::ReadOnlyFilesystem => format!("findmnt -T {path} shows the file system; mount it writable"),
         _ => "builds doctor looks for what is wrong with the site".into(),
-    }
-}
-
-/// What fetches the content of files of Git LFS.
-fn fetch_lfs(source: &Path, revision: Option<&str>) -> String {
-    let first = if has_lfs(source) { "" } else { "apt-get install git-lfs, then " };
-    let git = format!("git -C {}", source.display());
-    match revision {
-        None => format!("{first}{git} lfs pull"),
-        Some(revision) => format!(
-            "{first}git lfs install and {git} lfs fetch origin {revision}; or check it out, {git} lfs pull, and create without --ref"
-        ),
-    }
-}
-
-/// Lets `?` turn an error of a layer below into one that an operator reads.
-macro_rules! from {
-    ($($variant:ident($source:ty) $wrap:expr;)*) => {
-        $(impl From<$source> for Error {
-            fn from(source: $source) -> Self {
-                Self::$variant($wrap(source))
-            }
-        })*
-    };
-}
-
-from! {
-    Name(BadName) std::convert::identity;
-    Tag(BadTag) std::convert::identity;
-    Config(ConfigError) Box::new;
-    Refused(Refusal) std::convert::identity;
-    Locked(Held) std::convert::identity;
-    Command(CommandError) std::convert::identity;
-}
-
-impl From<Trouble> for Error {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Interrupted(interrupted) => interrupted.into(),
-            trouble => Self::Serve(Box::new(trouble)),
-        }
-    }
-}
-
-impl From<Interrupted> for Error {
-    fn from(Interrupted(signal): Interrupted) -> Self {
-        Self::Interrupted { signal, during: None }
-    }
-}
-
-impl From<TreeError> for Error {
-    fn from(error: TreeError) -> Self {
-        Self::io(error.action, &error.path)(error.source)
-    }
-}
-
-impl From<GitError> for Error {
-    fn from(error: GitError) -> Self {
-        let next = match &error {
-            GitError::Tree(_) => "builds doctor".into(),
-            GitError::Start(_) => "apt-get install git".into(),
-            GitError::BadRevision(_) | GitError::UnknownRevision { .. } => "git log --oneline shows the commits".into(),
-            GitError::Submodules { .. } => {
-                "git checkout that commit, git submodule update --init --recursive, then create without --ref".into()
-            }
-            GitError::Pointers { source, revision, .. } => fetch_lfs(source, revision.as_deref()),
-            GitError::NotCheckedOut { source, .. } => {
-                format!("git -C {} submodule update --init --recursive", source.display())
-            }
-            GitError::Failed { .. } => "do what git says, then try again".into(),
-        };
-        match error {
-            GitError::Tree(error) => error.into(),
-            error => {
-                Self::Unmet { problem: "the source cannot be read with git".into(), cause: error.to_string(), next }
-            }
-        }
-    }
-}
-
-impl From<&Error> for ExitCode {
-    fn from(error: &Error) -> Self {
-        Self::from(error.code())
     }
 }
