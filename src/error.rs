@@ -256,7 +256,7 @@ impl Error {
             Self::Deploy { kept: true, source, .. } => format!("{}; then {GO_ON}", own(source).next()),
             Self::Deploy { name, source, .. } => {
                 format!(
-                    "{}; live is as it was, and build {name} is kept, stopped, for a look at it",
+                    "{}; live is as it was, and build {name} is kept, bad and stopped, for a look at it",
                     own(source).next()
                 )
             }

@@ -85,6 +85,11 @@ struct Work {
     act: fn(&Making, log: &Path) -> Result<Note>,
 }
 
+/// So many packages.
+fn counted(packages: usize) -> String {
+    format!("{packages} package{}", if packages == 1 { "" } else { "s" })
+}
+
 /// The graph: every step, what must be done before it, and its work.
 const STEPS: [Node<Work>; 9] = [
     again("source", &[], source::run),

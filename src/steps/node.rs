@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::store::{Record, Store, TREE};
-use super::{Making, Note};
+use super::{Making, Note, counted};
 use crate::error::Result;
 use crate::model::digest::{Digest, Inputs};
 use crate::model::manifest::Package;
@@ -37,7 +37,7 @@ pub fn run(making: &Making, log: &Path) -> Result<Note> {
         }
         making.count(store.give(&entry, &modules)?);
         making.measured(&modules, entry.record.bytes);
-        let note = format!("{} packages, reused", entry.record.packages.len());
+        let note = format!("{}, reused", counted(entry.record.packages.len()));
         note_packages(making, entry.record.packages);
         return Ok(Some(note));
     }
@@ -48,7 +48,7 @@ pub fn run(making: &Making, log: &Path) -> Result<Note> {
         tree::seal(&modules)?;
     }
     note_packages(making, packages.clone());
-    let note = format!("npm {verb}, {} packages, {why}", packages.len());
+    let note = format!("npm {verb}, {}, {why}", counted(packages.len()));
     let bytes = store.clone(&modules, &store.begin(&making.maker)?.join(TREE), sealed)?.bytes;
     making.made(&store, &Record { inputs, packages, sealed, bytes }, &modules)?;
     Ok(Some(note))

@@ -49,10 +49,10 @@ fn each_step_has_a_plain_line_with_its_time_and_why_nothing_was_reused() {
         total.starts_with("total    ") && total.contains(" s; ") && total.ends_with(" written, 0 B shared"),
         "{total}"
     );
-    assert!(line(&said, "python").contains("1 packages, first time"), "{said:?}");
+    assert!(line(&said, "python").contains("1 package, first time"), "{said:?}");
 
     let said = site.run(&["create", "b"]);
-    assert!(line(&said, "python").contains("1 packages, reused"), "{said:?}");
+    assert!(line(&said, "python").contains("1 package, reused"), "{said:?}");
     assert!(!line(&said, "total").ends_with(" 0 B shared"), "{said:?}");
     site.write("requirements.txt", TWO);
     let said = site.run(&["create", "c"]);

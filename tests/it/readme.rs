@@ -132,6 +132,14 @@ fn the_days_of_a_site_are_as_they_are_told() {
 }
 
 #[test]
+fn a_deploy_with_a_bad_release_in_it_goes_as_it_is_told() {
+    let pages = "[warmup]\npaths = [\"/\", { path = \"/guestbook/\", contains = \"Guestbook\" }]\n";
+    let init = "[init]\ncommands = [[\"python\", \"manage.py\", \"migrate\", \"--noinput\"]]\n";
+    let site = Site::ready("demo", &format!("\n{init}\n{pages}\n[watch]\nseconds = 3\n"));
+    play("release", &site);
+}
+
+#[test]
 fn a_first_init_writes_the_configuration_that_is_shown() {
     let site = Site::new("plain", "");
     fs::remove_file(site.dir.join("builds.toml")).unwrap();

@@ -64,9 +64,9 @@ fn said(site: &Site, args: &[&str]) -> String {
 fn a_build_that_reuses_is_byte_for_byte_what_a_fresh_one_is() {
     let site = Site::up("demo", "");
     let first = said(&site, &["create", "a"]);
-    assert!(first.contains("npm ci, 1 packages, first time"), "{first}");
+    assert!(first.contains("npm ci, 1 package, first time"), "{first}");
     let second = said(&site, &["create", "b"]);
-    assert!(second.contains("1 packages, reused") && second.contains("3 packages, reused"), "{second}");
+    assert!(second.contains("1 package, reused") && second.contains("3 packages, reused"), "{second}");
     let fresh = said(&site, &["create", "c", "--fresh"]);
     assert_eq!(fresh.matches("--fresh").count(), 2, "{fresh}");
     assert_alike(&site, "a", "b");
@@ -191,11 +191,11 @@ fn what_was_fetched_is_installed_for_the_first_create() {
     let site = Site::up("demo", "");
     ["wheelhouse", "npm"].iter().for_each(|store| own_store(&site, store));
     let fetched = offline(&site, &["wheels"]);
-    assert!(fetched.contains("3 packages, first time") && fetched.contains("1 packages, first time"), "{fetched}");
+    assert!(fetched.contains("3 packages, first time") && fetched.contains("1 package, first time"), "{fetched}");
     let again = offline(&site, &["wheels"]);
     assert_eq!(again.matches("installed before").count(), 2, "{again}");
     let first = offline(&site, &["create", "a"]);
-    assert!(first.contains("3 packages, reused") && first.contains("1 packages, reused"), "{first}");
+    assert!(first.contains("3 packages, reused") && first.contains("1 package, reused"), "{first}");
     offline(&site, &["create", "b", "--fresh"]);
     assert_alike(&site, "a", "b");
     let left: Vec<_> = ["python", "node", ""]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use super::store::{self, Record, Store, TREE};
-use super::{Making, Note, bytecode};
+use super::{Making, Note, bytecode, counted};
 use crate::error::{Error, Result};
 use crate::model::config::Installer;
 use crate::model::digest::Inputs;
@@ -46,7 +46,7 @@ pub fn run(making: &Making, log: &Path) -> Result<Note> {
         (Some(_), _) if making.ahead => return Ok(None),
         (why, _) => {
             let packages = alone(making, &venv, &files, log)?;
-            let note = format!("{} packages; not for reuse, as {}", packages.len(), why.unwrap_or_default());
+            let note = format!("{}; not for reuse, as {}", counted(packages.len()), why.unwrap_or_default());
             (packages, note)
         }
     };
@@ -92,7 +92,7 @@ fn reusing(
         making.count(store.give(&entry, &venv.packages)?);
         making.measured(&venv.packages, entry.record.bytes);
         store::put_all(&entry.tree("others"), venv.directory)?;
-        let note = format!("{} packages, reused", entry.record.packages.len());
+        let note = format!("{}, reused", counted(entry.record.packages.len()));
         return Ok((entry.record.packages, note));
     }
     let why = making.because(&store, &inputs)?;
@@ -110,7 +110,7 @@ fn reusing(
     let Packages { list: packages, others } = Packages::of(venv)?;
     let all = packages.len();
     let note = basis.map_or_else(
-        || format!("{all} packages, {why}"),
+        || format!("{}, {why}", counted(all)),
         |basis| {
             let new = packages.iter().filter(|package| !basis.record.packages.contains(package)).count();
             format!("{why}: {new} of {all} wheels")
