@@ -225,7 +225,12 @@ fn a_deploy_lets_a_share_of_the_requests_meet_the_build_first() {
 
     load.stop();
     site.configure(CONFIG);
+    // Of a good one nobody notices anything.
+    let load = Load::start(&[Crowd::at(site.live_port(), 8)]);
+    load.await_answers(100);
     let said = site.run(&["deploy", "--canary", "50%", "--for", "1s"]);
+    load.await_all();
+    load.stop().assert_whole();
     assert_eq!((said.code, site.names()), (0, ("d".into(), "a".into())), "{said:?}");
     assert!(said.err.contains("\ncanary   "), "{}", said.err);
     assert_eq!(site.json(&["canary", "--off"])["changed"], false);

@@ -26,10 +26,11 @@ use row::{HEADER, Outcome, Row};
 type Group = (&'static [Row], fn(&mut Bench));
 
 /// The most important ones first.
-const GROUPS: [Group; 10] = [
+const GROUPS: [Group; 11] = [
     (&creates::WARM, creates::warm),
     (&creates::COLD, creates::cold),
     (&starts::STARTS, starts::starts),
+    (&starts::DEPLOY, starts::deploy),
     (&copies::ON_XFS, copies::on_xfs),
     (&space::SPACE, space::space),
     (&requests::REQUESTS, requests::requests),

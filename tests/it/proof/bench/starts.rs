@@ -14,6 +14,13 @@ const ACTIVATE: Row = Row {
 pub const STARTS: [Row; 2] =
     [ACTIVATE, Row { what: "stage of a new build, until done", required: Required::AtMostMore(1.0), ..ACTIVATE }];
 
+pub const DEPLOY: [Row; 1] = [Row {
+    what: "deploy of an unchanged site",
+    rival: "create of the same",
+    unit: Unit::Seconds,
+    required: Required::AtMostMore(2.0),
+}];
+
 pub fn starts(bench: &mut Bench) {
     let [activate, stage] = STARTS;
     let mut site = shop::site();
@@ -27,6 +34,25 @@ pub fn starts(bench: &mut Bench) {
     ]);
     bench.measured(&activate, &activated, &imports);
     bench.measured(&stage, &staged, &imports);
+}
+
+pub fn deploy(bench: &mut Bench) {
+    let [deploy] = DEPLOY;
+    let mut site = shop::site();
+    site.start();
+    site.ok(&["init"]);
+    let [created, deployed] = by_turns([
+        (&[deploy], Box::new(|_| create_and_remove(&site))),
+        (&[deploy], Box::new(|_| seconds(|| drop(site.ok(&["deploy"]))))),
+    ]);
+    bench.measured(&deploy, &deployed, &created);
+}
+
+fn create_and_remove(site: &Site) -> f64 {
+    let name = site.ok(&["find-free"]);
+    let took = seconds(|| drop(site.ok(&["create", name.trim()])));
+    site.ok(&["rm", name.trim()]);
+    took
 }
 
 /// In a fresh interpreter of the build, with its environment, as one of its workers does it.
