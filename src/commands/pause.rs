@@ -21,6 +21,8 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
     let (name, _lock) = site.claim(BuildRef::Live)?;
+    // Its workers would go on answering beside those that are to be quiet.
+    site.check_no_canary("pause", name)?;
     let (pause, begun) = pause::begin(&site, name, Duration::from_secs(arguments.max))?;
     let (was, left) = (if begun { "is" } else { "was" }, pause.until.saturating_sub(files::now()));
     Ok(Done::changed(begun, format!("build {name} {was} paused: requests wait for {left} s, or until builds resume"))

@@ -23,7 +23,6 @@ pub mod pattern;
 pub mod plan;
 pub mod port;
 pub mod render;
-#[allow(dead_code, reason = "the commands that read the log come next")]
 pub mod requests;
 pub mod requirements;
 pub mod retention;

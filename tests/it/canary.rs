@@ -116,6 +116,7 @@ fn what_would_end_its_workers_or_those_beside_it_is_refused() {
         assert!(error.contains("next: builds canary --off"), "{error}");
     }
     assert!(site.fails(3, &["restart", "live"]).contains("cannot restart a: build c is the canary"));
+    assert!(site.fails(3, &["pause"]).contains("cannot pause a: build c is the canary"));
     assert!(site.fails(3, &["canary", "b"]).contains("cannot canary b: build c is the canary"));
     site.ok(&["prune", "--keep", "0"]);
     assert!(site.build("c").exists());
