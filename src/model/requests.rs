@@ -103,11 +103,6 @@ impl Tally {
         let milliseconds = self.builds.values().flat_map(|counted| counted.milliseconds.iter().copied()).collect();
         Counted { errors: self.builds.values().map(|counted| counted.errors).sum(), milliseconds }.sum()
     }
-
-    /// The builds that have answered any.
-    pub fn builds(&self) -> impl Iterator<Item = BuildName> {
-        self.builds.keys().filter_map(|build| *build)
-    }
 }
 
 impl Counted {
@@ -204,7 +199,6 @@ mod tests {
         assert_eq!(tally.sum("d".parse().ok()), Sum::default());
         assert_eq!(tally.slower_than(99), 2);
         assert_eq!(tally.total(), Sum { requests: 101, errors: 11, p50_ms: 51, p95_ms: 96 });
-        assert_eq!(tally.builds().collect::<Vec<_>>(), [c]);
     }
 
     proptest! {
