@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{Cli, canary};
 use crate::error::{Error, Result};
 use crate::model::change::Action;
-use crate::model::plan::{Order, Plan, Planned, Trial};
+use crate::model::plan::{Order, Plan, Planned, Step, Trial};
 use crate::model::retention::Age;
 use crate::model::rules::Refusal;
 use crate::model::wish::Wish;
@@ -81,7 +81,7 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
         return undo::abort(&site, cut_short(&site)?);
     }
     let plan = plan(&site, arguments, || begin(&site, order))?;
-    site.noting(Action::Deploy, plan.build, |_| execute(&site, &plan, cli.common.json))
+    site.noting(Action::Deploy, plan.build, |_| execute(&site, plan, cli.common.json))
 }
 
 /// The plan that was cut short, where it is to go on, or a new one.
@@ -112,10 +112,32 @@ fn begin(site: &Site, order: Order) -> Result<Plan> {
     // What forbids a deploy forbids it before a name is taken for it.
     Plan::new(&site.config, before, site.find_free()?, order.clone())?;
     let plan = Plan::new(&site.config, before, site.reserve()?, order)?;
-    let path = site.layout.deploy();
-    let text = serde_json::to_vec_pretty(&plan).map_err(|error| Error::io("write", &path)(error.into()))?;
-    files::write(&path, &text, Mode::Public)?;
+    keep(site, &plan)?;
     Ok(plan)
+}
+
+/// Writes down what is to be done, for a deploy that goes on with it.
+fn keep(site: &Site, plan: &Plan) -> Result<()> {
+    let path = site.layout.deploy();
+    let text = serde_json::to_vec_pretty(plan).map_err(|error| Error::io("write", &path)(error.into()))?;
+    files::write(&path, &text, Mode::Public)
+}
+
+/// Checks that the build of a plan is the one that was made for it.
+fn same_build(site: &Site, plan: &Plan) -> Result<()> {
+    let Some(made) = plan.made else { return Ok(()) };
+    let same = site.manifest(plan.build)?.is_some_and(|manifest| manifest.created == made);
+    if same { Ok(()) } else { Err(Refusal::Remade(plan.build).into()) }
+}
+
+/// Notes what a step has done that nobody could tell later, should others move the names or remove the build.
+fn note(site: &Site, plan: &mut Plan, step: Step) -> Result<()> {
+    match step {
+        Step::Create => plan.made = site.manifest(plan.build)?.map(|manifest| manifest.created),
+        Step::Swap => plan.swapped = true,
+        _ => return Ok(()),
+    }
+    keep(site, plan)
 }
 
 /// The plan of a deploy that was cut short.
@@ -130,7 +152,7 @@ fn cut_short(site: &Site) -> Result<Option<Plan>> {
 }
 
 /// Does what is left of a plan.
-fn execute(site: &Site, plan: &Plan, json: bool) -> Result<Done> {
+fn execute(site: &Site, mut plan: Plan, json: bool) -> Result<Done> {
     let tell = |event| {
         if json {
             report::event(event)
@@ -139,14 +161,16 @@ fn execute(site: &Site, plan: &Plan, json: bool) -> Result<Done> {
     let before = site.names()?;
     tell(json!({"event": "plan", "plan": plan}));
     let course = Course::begin();
-    for Planned { step, .. } in plan.left(before)? {
+    for Planned { step, .. } in plan.left(before)?.to_vec() {
         tell(json!({"event": "step", "step": step, "state": "begun"}));
-        let done = course.follow(step.name(), || steps::take(site, plan, *step));
+        let done = course.follow(step.name(), || steps::take(site, &plan, step));
         let seconds = done.as_ref().ok().map(|record| record.seconds);
         let state = if done.is_ok() { "done" } else { "failed" };
         tell(json!({"event": "step", "step": step, "state": state, "seconds": seconds}));
-        done.map_err(|error| undo::after(site, plan, *step, error))?;
+        done.and_then(|_| note(site, &mut plan, step)).map_err(|error| undo::after(site, &plan, step, error))?;
     }
+    // Somebody may have gone back while this one tidied up.
+    plan.left(site.names()?)?;
     files::remove(&site.layout.deploy())?;
     canary::end_stale(site);
     let (names, seconds) = (site.names()?, course.elapsed().as_secs_f64());

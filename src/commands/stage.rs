@@ -66,7 +66,9 @@ pub fn stage(site: &Site, name: BuildName) -> Result<Staged> {
 pub fn point(site: &Site, name: BuildName, deed: &mut Deed) -> Result<(Names, Moved)> {
     let allowed = |before: Names| {
         site.check_thawed()?;
-        rules::stage(name, site.observe(name)?.state(), &before)?;
+        let build = site.observe(name)?;
+        rules::good(name, build.bad())?;
+        rules::stage(name, build.state(), &before)?;
         Ok(Names { stage: Some(name), ..before })
     };
     deed.ask(|| allowed(site.names()?))?;

@@ -22,7 +22,7 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
     let reference = arguments.name.as_deref().map_or(Ok(BuildRef::Stage), super::reference)?;
     let (name, lock) = site.claim(reference)?;
-    let (after, moved) = swap(&site, name)?;
+    let (after, moved) = swap(&site, name, |_| Ok(()))?;
     drop(lock);
     canary::end_stale(&site);
     let text = match (moved.links, after.stage) {
@@ -35,11 +35,12 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
         .with("nginx_reloaded", moved.reloaded))
 }
 
-/// Makes a build live; the names then, and what that took. The caller holds the build's lock. Who has given it back ends the
+/// Makes a build live, if it `may_leave` the names as they are; the names then, and what that took. The caller holds the build's lock. Who has given it back ends the
 /// canary of the old live build, with [`canary::end_stale`].
-pub fn swap(site: &Site, name: BuildName) -> Result<(Names, Moved)> {
+pub fn swap(site: &Site, name: BuildName, may_leave: impl Fn(Names) -> Result<()>) -> Result<(Names, Moved)> {
     site.noting(Action::Swap, name, |deed| {
         let allowed = |before: Names| {
+            may_leave(before)?;
             let build = site.observe(name)?;
             if before.live != Some(name) {
                 site.check_thawed()?;

@@ -23,6 +23,12 @@ pub struct Plan {
     pub order: Order,
     /// Who has the names when it begins.
     pub before: Names,
+    /// When the build was made, in seconds since 1970: its name may come again.
+    #[serde(default)]
+    pub made: Option<u64>,
+    /// Whether it has become live.
+    #[serde(default)]
+    pub swapped: bool,
     /// The steps, in order.
     pub steps: Vec<Planned>,
 }
@@ -129,19 +135,19 @@ impl Plan {
             Some((Step::Retire, retire(config))),
         ];
         let steps = steps.into_iter().flatten().map(|(step, what)| Planned { step, what }).collect();
-        Ok(Self { build, order, before, steps })
+        Ok(Self { build, order, before, made: None, swapped: false, steps })
     }
 
     /// The steps that are left: those up to the swap are done, or nobody's business any more, once the build is live.
     ///
     /// # Errors
-    /// Somebody has made another build live since the deploy began.
+    /// Somebody has made another build live since the deploy began, or since its swap.
     pub fn left(&self, now: Names) -> Result<&[Planned], Refusal> {
         if now.live == Some(self.build) {
             let swap = self.steps.iter().position(|planned| planned.step == Step::Swap);
             return Ok(&self.steps[swap.map_or(0, |swap| swap + 1)..]);
         }
-        if now.live != self.before.live {
+        if now.live != self.before.live || self.swapped {
             return Err(Refusal::Overtaken { name: self.build, live: now.live });
         }
         Ok(&self.steps)
@@ -266,6 +272,8 @@ mod tests {
             (names(Some(1), Some(0)), Err(Some(1))),
             (names(None, Some(0)), Err(None)),
         ];
+        let swapped = Plan { swapped: true, ..plan.clone() };
+        assert!(swapped.left(names(Some(0), Some(2))).is_err() && swapped.left(names(Some(2), Some(0))).is_ok());
         for (now, expected) in cases {
             let left = plan.left(now).map(<[_]>::len).map_err(|refusal| match refusal {
                 Refusal::Overtaken { live, .. } => live.map(BuildName::number),

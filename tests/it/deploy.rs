@@ -237,3 +237,46 @@ fn a_deploy_lets_a_share_of_the_requests_meet_the_build_first() {
     site.fails(2, &["deploy", "--canary", "60%", "--for", "1s"]);
     site.fails(2, &["deploy", "--canary", "10%"]);
 }
+
+#[test]
+fn who_goes_back_during_a_deploy_is_not_overruled() {
+    let site = Site::ready("plain", "");
+    // The first of them while the hook before the swap runs.
+    site.ok(&["swap-live"]);
+    let back = |hook: &str| format!("\n[hooks]\n{hook} = [[{:?}, \"rollback\"]]\n", site.caller[0]);
+    site.configure(&back("before_swap"));
+    let error = site.fails(3, &["deploy"]);
+    assert!(error.contains("the deploy of c was overtaken") && error.contains("a is live"), "{error}");
+    assert_eq!(site.names().0, "a");
+    site.ok(&["deploy", "--abort"]);
+    assert_eq!((site.names().0, site.build("c").exists()), ("a".into(), false));
+
+    site.configure("");
+    site.ok(&["swap-live", "b"]);
+    site.configure(&back("after_swap"));
+    let error = site.fails(3, &["deploy"]);
+    assert!(error.contains("the deploy of c was overtaken") && error.contains("b is live"), "{error}");
+    // What goes on with it would undo the way back.
+    assert!(site.fails(3, &["deploy", "--resume"]).contains("the deploy of c was overtaken"));
+    site.ok(&["deploy", "--abort"]);
+    assert_eq!((site.names().0, site.build("c").exists()), ("b".into(), false));
+}
+
+#[test]
+fn a_deploy_that_is_given_up_leaves_alone_what_is_not_its_own() {
+    let site = Site::ready("plain", "");
+    site.configure("\n[gates]\nbefore_live = [[\"sh\", \"-c\", \"kill -9 $PPID\"]]\n");
+    site.run(&["deploy"]);
+    assert_eq!(site.names(), ("a".into(), "c".into()));
+    // The build that was staged before it is gone, and the new one is another one.
+    site.ok(&["rm", "b"]);
+    site.ok(&["create", "b"]);
+    site.ok(&["stage", "b"]);
+    site.ok(&["rm", "c"]);
+    let later = "import sys, json; made = json.load(open('deploy/deploy.json')); made['made'] = 1; json.dump(made, open('deploy/deploy.json', 'w'))";
+    site.ok(&["create", "c"]);
+    crate::helpers::shell(std::process::Command::new("python3").args(["-c", later]).current_dir(&site.dir));
+    assert!(site.fails(3, &["deploy", "--resume"]).contains("build c is not the one that was to be deployed"));
+    site.ok(&["deploy", "--abort"]);
+    assert_eq!((site.names(), site.build("c").exists()), (("a".into(), "b".into()), true));
+}

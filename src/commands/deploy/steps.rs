@@ -24,6 +24,7 @@ pub fn take(site: &Site, plan: &Plan, step: Step) -> Result<Option<String>> {
     let name = plan.build;
     // Somebody else's swap is not to be taken back by this one.
     plan.left(site.names()?)?;
+    super::same_build(site, plan)?;
     // These take the locks of the builds that they change themselves.
     let _claim = if matches!(step, Step::Create | Step::Canary | Step::Watch | Step::Retire) {
         None
@@ -53,7 +54,8 @@ pub fn take(site: &Site, plan: &Plan, step: Step) -> Result<Option<String>> {
         }
         Step::Canary => try_out(site, plan)?,
         Step::Swap => {
-            swap_live::swap(site, name)?;
+            // A hook before it may take its time, and somebody may move the names meanwhile.
+            swap_live::swap(site, name, |before| Ok(plan.left(before).map(drop)?))?;
             format!("build {name} is live")
         }
         Step::Watch => watch(site, plan)?,
@@ -75,7 +77,8 @@ fn try_out(site: &Site, plan: &Plan) -> Result<String> {
 
 /// Watches the build that is live now, and takes it back if it does worse than the one before.
 fn watch(site: &Site, plan: &Plan) -> Result<String> {
-    let (since, old) = watch::went_live(site, plan.build)?.unwrap_or_else(|| (files::now(), plan.before.live));
+    let (since, old) =
+        watch::went_live(site, plan.build).ok().flatten().unwrap_or_else(|| (files::now(), plan.before.live));
     let watched = watch::keep_or_take_back(site, plan.build, old, since, site.config.watch.seconds)?;
     Ok(watch::told(watched.after))
 }

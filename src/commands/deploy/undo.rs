@@ -1,12 +1,12 @@
 //! The way back from a deploy that fails or is given up.
 
-use super::super::{activate, canary, mark, rm, stop, warmup};
+use super::super::{activate, canary, mark, migrate, rm, stop, warmup};
 use crate::error::{Error, Result};
 use crate::model::change::{self, Action};
 use crate::model::name::BuildRef;
 use crate::model::observed::{Names, State};
 use crate::model::plan::{Plan, Step};
-use crate::model::rules::Refusal;
+use crate::model::rules::{self, Refusal};
 use crate::report::Done;
 use crate::serve::names;
 use crate::site::Site;
@@ -46,7 +46,12 @@ fn give_back(site: &Site, plan: &Plan) -> Result<bool> {
     if site.canary()?.is_some_and(|canary| canary.name == plan.build) {
         canary::end(site)?;
     }
-    let after = plan.undone(site.names()?);
+    let now = site.names()?;
+    let after = undone(site, plan, now);
+    if let Some(live) = after.live.filter(|_| now.live != after.live) {
+        rules::good(live, site.observe(live)?.bad())?;
+        migrate::may_return(site, live)?;
+    }
     let mut holders: Vec<_> = [after.live, after.stage].into_iter().flatten().collect();
     holders.sort();
     let mut locks = Vec::new();
@@ -62,12 +67,17 @@ fn give_back(site: &Site, plan: &Plan) -> Result<bool> {
     }
     site.noting(Action::Undo, plan.build, |deed| {
         let now = deed.lock_names()?;
-        let after = plan.undone(now);
-        let after = Names { stage: after.stage.filter(|&stage| site.is_build(stage)), ..after };
+        let after = undone(site, plan, now);
         let moved = now != after && names::move_to(site, now, after)?.links;
         deed.changed(moved);
         Ok(moved)
     })
+}
+
+/// The names as they are without the deploy. Who was staged before it may be gone.
+fn undone(site: &Site, plan: &Plan, now: Names) -> Names {
+    let after = plan.undone(now);
+    Names { stage: after.stage.filter(|&stage| site.is_build(stage)), ..after }
 }
 
 /// Takes back a deploy that was cut short: the names are as before, and the build is gone.
@@ -75,7 +85,8 @@ pub fn abort(site: &Site, cut: Option<Plan>) -> Result<Done> {
     let Some(plan) = cut else { return Err(Refusal::NoDeploy.into()) };
     let name = plan.build;
     let moved = give_back(site, &plan)?;
-    if site.is_build(name) {
+    // One that somebody has made anew is not the deploy's to remove.
+    if site.is_build(name) && super::same_build(site, &plan).is_ok() {
         let _lock = site.lock_build(name)?;
         rm::remove(site, name)?;
         crate::steps::tidy(site, name);

@@ -80,6 +80,8 @@ pub enum Refusal {
     BadBasis(BuildName),
     /// A deploy was cut short, and is neither continued nor taken back yet.
     UnderWay(BuildName),
+    /// The build of a deploy was removed, and another one has its name.
+    Remade(BuildName),
     /// No deploy was cut short.
     NoDeploy,
     /// Another build was made live while a deploy was under way.
@@ -124,6 +126,7 @@ impl Refusal {
             Self::Foreign(_) => "it has no build.json, and it is not empty".into(),
             Self::BadBasis(_) => "an archive shares files with another build, a complete one".into(),
             Self::UnderWay(_) => "it was cut short, and has neither ended nor been taken back".into(),
+            Self::Remade(_) => "it was removed since the deploy began, and maybe made anew".into(),
             Self::NoDeploy => "none was cut short".into(),
             Self::Overtaken { live, .. } => {
                 let live = live.map_or_else(|| "no build".into(), |live| live.to_string());
@@ -166,6 +169,7 @@ impl Refusal {
             Self::Foreign(name) => format!("look into builds/{name} and move it away"),
             Self::BadBasis(_) => "builds list shows the builds to choose from".into(),
             Self::UnderWay(_) => "builds deploy --resume goes on with it, builds deploy --abort takes it back".into(),
+            Self::Remade(_) => "builds deploy --abort gives the deploy up, and leaves the build alone".into(),
             Self::NoDeploy => "builds deploy begins one".into(),
             Self::Overtaken { name, .. } => {
                 format!(
@@ -202,6 +206,7 @@ impl fmt::Display for Refusal {
             Self::Foreign(name) => write!(f, "builds/{name} was not made by builds"),
             Self::BadBasis(name) => write!(f, "build {name} cannot be the basis"),
             Self::UnderWay(name) => write!(f, "the deploy of {name} is not over"),
+            Self::Remade(name) => write!(f, "build {name} is not the one that was to be deployed"),
             Self::NoDeploy => write!(f, "there is no deploy to go on with"),
             Self::Overtaken { name, .. } => write!(f, "the deploy of {name} was overtaken"),
         }
