@@ -1,9 +1,9 @@
 //! What each step of a deploy does. Done again, it finds that it is done.
 
-use super::super::gates::{self, Gate, Passed};
-use super::super::{activate, canary, create, migrate, stage, swap_live, warmup, watch};
 use std::time::Duration;
 
+use super::super::gates::{self, Gate, Passed};
+use super::super::{activate, canary, create, migrate, stage, swap_live, warmup, watch};
 use super::retire;
 use crate::error::Result;
 use crate::model::canary::workers_for;

@@ -86,15 +86,16 @@ pub fn abort(site: &Site, cut: Option<Plan>) -> Result<Done> {
     let name = plan.build;
     let moved = give_back(site, &plan)?;
     // One that somebody has made anew is not the deploy's to remove.
-    if site.is_build(name) && super::same_build(site, &plan).is_ok() {
+    let own = site.is_build(name) && super::same_build(site, &plan).is_ok();
+    if own {
         let _lock = site.lock_build(name)?;
         rm::remove(site, name)?;
-        crate::steps::tidy(site, name);
     }
     files::remove(&site.layout.deploy())?;
     let names = site.names()?;
     let moved = if moved { "; the names are as before" } else { "" };
-    Ok(Done::changed(true, format!("the deploy of {name} is taken back{moved}, and build {name} is removed"))
+    let removed = if own { format!(", and build {name} is removed") } else { String::new() };
+    Ok(Done::changed(true, format!("the deploy of {name} is taken back{moved}{removed}"))
         .with("build", name)
         .with("live", names.live)
         .with("stage", names.stage))
