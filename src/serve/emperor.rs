@@ -110,14 +110,18 @@ impl Emperor {
 
     /// Waits until the emperor no longer runs anything for a build's link that is gone.
     ///
-    /// An emperor that is not there runs nothing: its instances die with it.
+    /// An emperor that is not there runs nothing: its instances die with it. `stats` is the socket of what ends: its master
+    /// looks whether its processes are gone when somebody knocks there, and once a second.
     ///
     /// # Errors
     /// It does not answer, though it is there; or it still runs something after the longest time that it grants its instances.
-    pub fn wait_gone(self, site: &Site, name: BuildName, ini: &Path) -> Result<(), Trouble> {
+    pub fn wait_gone(self, site: &Site, name: BuildName, ini: &Path, stats: &Path) -> Result<(), Trouble> {
         let gone = wait::until(&[], PATIENCE, || match self.instance(site, ini) {
             Ok(None) => Ok(Some(())),
-            Ok(Some(_)) => Ok(None),
+            Ok(Some(_)) => {
+                drop(socket::reach(stats));
+                Ok(None)
+            }
             Err(Trouble::NoEmperor { source, .. }) if socket::nobody(&source) => Ok(Some(())),
             Err(trouble) => Err(trouble),
         })?;

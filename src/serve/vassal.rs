@@ -63,9 +63,10 @@ pub fn severed(socket: &Path) -> Option<String> {
 /// # Errors
 /// It does not end.
 pub fn stop(site: &Site, name: BuildName) -> Result<bool> {
-    let link = site.layout.build(name).vassal_ini();
+    let paths = site.layout.build(name);
+    let link = paths.vassal_ini();
     let removed = files::remove(&link)?;
-    Emperor::Vassals.wait_gone(site, name, &link)?;
+    Emperor::Vassals.wait_gone(site, name, &link, &paths.vassal_stats())?;
     Ok(removed)
 }
 

@@ -154,7 +154,7 @@ impl<'a> Zerg<'a> {
             };
             if self.place == Place::Beside {
                 // One that was just ended by a command that was killed then: the emperor would take the new link for a change.
-                Emperor::Zergs.wait_gone(self.site, self.name, &self.paths.ini())?;
+                Emperor::Zergs.wait_gone(self.site, self.name, &self.paths.ini(), &self.paths.stats())?;
             }
             files::link(Path::new(skeleton), &self.paths.ini())?;
         }
@@ -237,7 +237,7 @@ impl<'a> Zerg<'a> {
     /// Takes the link away, which ends the workers at once; whether there was one.
     fn remove(&self) -> Result<bool> {
         let removed = files::remove(&self.paths.ini())?;
-        Emperor::Zergs.wait_gone(self.site, self.name, &self.paths.ini())?;
+        Emperor::Zergs.wait_gone(self.site, self.name, &self.paths.ini(), &self.paths.stats())?;
         // What stays of it says only that the workers, who are gone, may be paused.
         files::remove(&self.paths.draining()).ok();
         Ok(removed)
