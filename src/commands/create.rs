@@ -1,6 +1,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use clap::Args;
 
@@ -9,6 +10,7 @@ use super::status::bytes;
 use crate::error::{Error, Result};
 use crate::model::change::Action;
 use crate::model::manifest::Manifest;
+use crate::model::migrations::Answer;
 use crate::model::name::BuildName;
 use crate::model::observed::Build;
 use crate::model::rules;
@@ -46,7 +48,7 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let open = |path: &PathBuf| File::create(path).map_err(Error::io("write", path));
     let timings = arguments.timings.as_ref().map(open).transpose()?;
     let course = Course::begin();
-    let done = create(&site, name, &wish, &course);
+    let done = create(&site, name, &wish, &course, None);
     if let Some(mut file) = timings {
         let trace = course.trace(&format!("builds create {name}"));
         if let Err(error) = writeln!(file, "{trace}") {
@@ -56,12 +58,21 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     done
 }
 
-/// Makes a build under its lock.
-pub fn create(site: &Site, name: BuildName, wish: &Wish, course: &Course) -> Result<Done> {
+/// Makes a build under its lock, and looks meanwhile what its databases lack, where that is to be put into `lacks`.
+pub fn create(
+    site: &Site,
+    name: BuildName,
+    wish: &Wish,
+    course: &Course,
+    lacks: Option<&OnceLock<Answer>>,
+) -> Result<Done> {
     let port = site.port(name)?;
     let _lock = site.lock_build(name)?;
     site.check_ours(name)?;
-    let manifest = site.noting(Action::Create, name, |deed| make(site, deed, name, (wish, course)))?;
+    let manifest = site.noting(Action::Create, name, |deed| match may_make(site, deed, name, wish)? {
+        Some(manifest) => steps::listen(site, manifest, course),
+        None => steps::make(site, name, wish, course, lacks),
+    })?;
     course.follow("tidy", || {
         steps::tidy(site, name);
         Ok(None)
@@ -76,7 +87,8 @@ pub fn create(site: &Site, name: BuildName, wish: &Wish, course: &Course) -> Res
         .with("manifest", &manifest))
 }
 
-fn make(site: &Site, deed: &Deed, name: BuildName, (wish, course): (&Wish, &Course)) -> Result<Manifest> {
+/// Checks that a build may be made. Returns the manifest of one that lacks nothing but that it listens.
+fn may_make(site: &Site, deed: &Deed, name: BuildName, wish: &Wish) -> Result<Option<Manifest>> {
     let existing = if site.is_build(name) { Some(site.observe(name)?) } else { None };
     let cut = existing.as_ref().filter(|build| build.lacks_listen()).and_then(|build| build.manifest.clone());
     let cut = cut
@@ -92,9 +104,5 @@ fn make(site: &Site, deed: &Deed, name: BuildName, (wish, course): (&Wish, &Cour
     steps::source::directory(site)?;
     Emperor::Vassals.wake(site)?;
     deed.ask(|| Ok(site.links()))?;
-
-    match cut {
-        Some(manifest) => steps::listen(site, manifest, course),
-        None => steps::make(site, name, wish, course),
-    }
+    Ok(cut)
 }

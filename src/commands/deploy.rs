@@ -3,6 +3,7 @@ mod steps;
 mod undo;
 
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use clap::Args;
 use serde_json::json;
@@ -160,10 +161,10 @@ fn execute(site: &Site, mut plan: Plan, json: bool) -> Result<Done> {
     };
     let before = site.names()?;
     tell(json!({"event": "plan", "plan": plan}));
-    let course = Course::begin();
+    let (course, mut seen) = (Course::begin(), OnceLock::new());
     for Planned { step, .. } in plan.left(before)?.to_vec() {
         tell(json!({"event": "step", "step": step, "state": "begun"}));
-        let done = course.follow(step.name(), || steps::take(site, &plan, step));
+        let done = course.follow(step.name(), || steps::take(site, &plan, step, &mut seen));
         let seconds = done.as_ref().ok().map(|record| record.seconds);
         let state = if done.is_ok() { "done" } else { "failed" };
         tell(json!({"event": "step", "step": step, "state": state, "seconds": seconds}));

@@ -90,7 +90,7 @@ fn ensure(site: &Site, name: BuildName) -> Result<bool> {
         return Ok(false);
     }
     tracing::info!("create   {name}");
-    create::create(site, name, &Wish::default(), &Course::begin()).map(|_| true)
+    create::create(site, name, &Wish::default(), &Course::begin(), None).map(|_| true)
 }
 
 /// Runs the `[init]` commands in the build that will be live. They run again if `init` is killed before it ends.

@@ -65,16 +65,22 @@ pub fn apply(site: &Site, name: BuildName, allow_destructive: bool) -> Result<Ve
 }
 
 /// What a deploy does about migrations before the swap: with `migrate.run` it applies them as [`apply`], otherwise there must
-/// be none. The caller holds the build's lock.
+/// be none. The caller holds the build's lock. What was seen in the same deploy need not be looked at again.
 ///
 /// # Errors
 /// As [`apply`]; or some are not applied.
-pub fn before_swap(site: &Site, name: BuildName, allow_destructive: bool) -> Result<Vec<Migration>> {
-    if site.config.migrate.run {
+pub fn before_swap(
+    site: &Site,
+    name: BuildName,
+    allow_destructive: bool,
+    seen: Option<Answer>,
+) -> Result<Vec<Migration>> {
+    let complete = seen.as_ref().is_some_and(|answer| answer.unapplied.is_empty());
+    if site.config.migrate.run && !complete {
         return apply(site, name, allow_destructive);
     }
     let made = whole(site, name)?;
-    let answer = steps::migrations::look(site, &made)?;
+    let answer = seen.map_or_else(|| steps::migrations::look(site, &made), Ok)?;
     record(site, made, &answer)?;
     migrations::may_go_on(name, &answer.unapplied).map_err(|stop| Error::Migrations(Box::new(stop)))?;
     Ok(Vec::new())

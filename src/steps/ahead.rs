@@ -5,8 +5,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::graph::{self, Node};
+use super::making::Making;
 use super::places::refuse_ways_out;
-use super::{Course, Making, Note, node, python, store};
+use super::{Course, Note, node, python, store};
 use crate::error::{Error, Result};
 use crate::model::manifest::{Manifest, Origin};
 use crate::model::name::BuildName;
@@ -44,6 +45,7 @@ pub fn install(site: &Site) -> Result<bool> {
         before: Vec::new(),
         changed: AtomicBool::new(true),
         fresh: false,
+        lacks: None,
         pending: Mutex::default(),
         recorded: Mutex::default(),
         files: Mutex::default(),

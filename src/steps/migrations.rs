@@ -4,7 +4,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::in_build;
+use super::making::Making;
+use super::{Note, in_build};
 use crate::error::{Error, Result};
 use crate::model::manifest::Manifest;
 use crate::model::migrations::{Answer, Failure, Kind};
@@ -22,6 +23,24 @@ const JUDGE: &str = include_str!("migrations/judge.py");
 
 /// What names the settings where there is no `manage.py`.
 const SETTINGS: &str = "DJANGO_SETTINGS_MODULE";
+
+/// Looks what the databases lack while the build is made, where somebody asked for it. Who needs to know why that did not work
+/// asks again.
+pub fn run(making: &Making, _: &Path) -> Result<Note> {
+    let Some(lacks) = making.lacks else { return Ok(None) };
+    let made = making.manifest().clone();
+    match look(making.site, &made) {
+        Ok(answer) => {
+            let lacked = answer.unapplied.len();
+            let note = format!("{lacked} migration{} to apply", if lacked == 1 { "" } else { "s" });
+            Ok(lacks.set(answer).is_ok().then_some(note))
+        }
+        Err(error) => {
+            tracing::debug!("not known yet: {}: {}", error.what(), error.cause());
+            Ok(None)
+        }
+    }
+}
 
 /// Which migrations a build's databases lack. A build without Django lacks none.
 ///

@@ -125,6 +125,48 @@ fn additive_migrations_are_applied_and_destructive_ones_wait_for_a_word() {
 }
 
 #[test]
+fn a_deploy_applies_what_is_additive_and_stops_before_the_rest() {
+    let site = ready("[migrate]\nrun = true\n");
+    let manifest = |build: &str| -> Value {
+        serde_json::from_str(&site.read(&format!("deploy/builds/{build}/build.json"))).unwrap()
+    };
+    let deployed = site.run(&["deploy"]);
+    assert_eq!(deployed.code, 0, "{deployed:?}");
+    // The site loads for it once, beside what else the create does.
+    assert!(deployed.err.contains("database 0 migrations to apply"), "{deployed:?}");
+    assert!(deployed.err.contains("migrate  nothing to apply"), "{deployed:?}");
+    assert_eq!(manifest("c")["migrations"]["leaves"], serde_json::json!(["shop.0001_initial"]));
+
+    lay(&site, "additive");
+    let deployed = site.run(&["deploy"]);
+    assert!(deployed.code == 0 && deployed.err.contains("database 1 migration to apply"), "{deployed:?}");
+    assert!(deployed.err.contains("migrate  applied 1 migration"), "{deployed:?}");
+    assert_eq!(manifest("d")["migrations"]["applied"][0]["migration"], "shop.0002_note");
+
+    lay(&site, "destructive");
+    let said = site.fails(3, &["deploy"]);
+    assert!(said.contains("error: the deploy of e stopped at step migrate"), "{said}");
+    assert!(said.contains("Remove field colour from basket: older code still asks for it"), "{said}");
+    assert_eq!((site.names(), crate::site::get(site.port("d"), "/buy").0), (("d".into(), "c".into()), 200));
+    let deployed = site.run(&["deploy", "--resume", "--allow-destructive"]);
+    assert!(deployed.code == 0 && deployed.err.contains("applied 1 destructive migration"), "{deployed:?}");
+    assert_eq!(site.names(), ("e".into(), "d".into()));
+}
+
+#[test]
+fn a_deploy_that_may_not_migrate_stops_where_something_is_to_be_migrated() {
+    let site = ready("");
+    lay(&site, "additive");
+    let said = site.fails(3, &["deploy"]);
+    assert!(said.contains("error: the deploy of c stopped at step migrate"), "{said}");
+    assert!(said.contains("default shop.0002_note additive"), "{said}");
+    assert_eq!(site.names(), ("a".into(), "b".into()));
+    site.ok(&["migrate", "c"]);
+    site.ok(&["deploy", "--resume"]);
+    assert_eq!(site.names(), ("c".into(), "a".into()));
+}
+
+#[test]
 fn a_failing_migration_leaves_what_came_before_it() {
     let site = ready("");
     lay(&site, "additive");

@@ -1,5 +1,6 @@
 //! What each step of a deploy does. Done again, it finds that it is done.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::super::gates::{self, Gate, Passed};
@@ -9,6 +10,7 @@ use crate::error::Result;
 use crate::model::canary::workers_for;
 use crate::model::change::Action;
 use crate::model::manifest::Progress;
+use crate::model::migrations::Answer;
 use crate::model::name::BuildRef;
 use crate::model::plan::{Plan, Step};
 use crate::serve::zerg;
@@ -16,11 +18,11 @@ use crate::site::Site;
 use crate::steps::Course;
 use crate::system::{files, signals};
 
-/// Takes a step, and says what it did.
+/// Takes a step, and says what it did. What the databases lack is `seen` while the build is made.
 ///
 /// # Errors
 /// Those of the verb that does the same.
-pub fn take(site: &Site, plan: &Plan, step: Step) -> Result<Option<String>> {
+pub fn take(site: &Site, plan: &Plan, step: Step, seen: &mut OnceLock<Answer>) -> Result<Option<String>> {
     let name = plan.build;
     // Somebody else's swap is not to be taken back by this one.
     plan.left(site.names()?)?;
@@ -32,9 +34,9 @@ pub fn take(site: &Site, plan: &Plan, step: Step) -> Result<Option<String>> {
         Some(site.claim(BuildRef::Name(name))?)
     };
     Ok(Some(match step {
-        Step::Create => create(site, plan)?,
+        Step::Create => create(site, plan, seen)?,
         Step::Migrate => {
-            let applied = migrate::before_swap(site, name, plan.order.allow_destructive)?;
+            let applied = migrate::before_swap(site, name, plan.order.allow_destructive, seen.take())?;
             if applied.is_empty() {
                 "nothing to apply".into()
             } else {
@@ -87,11 +89,11 @@ fn passed(commands: Vec<Passed>) -> String {
     format!("{} passed", commands.into_iter().map(|passed| passed.command.join(" ")).collect::<Vec<_>>().join("; "))
 }
 
-fn create(site: &Site, plan: &Plan) -> Result<String> {
+fn create(site: &Site, plan: &Plan, seen: &OnceLock<Answer>) -> Result<String> {
     let made = site.manifest(plan.build)?.is_some_and(|made| made.state != Progress::Creating && made.has_listened());
     if made {
         return Ok(format!("build {} is complete", plan.build));
     }
-    create::create(site, plan.build, &plan.order.wish, &Course::begin())?;
+    create::create(site, plan.build, &plan.order.wish, &Course::begin(), Some(seen))?;
     Ok(format!("build {} listens", plan.build))
 }
