@@ -86,8 +86,8 @@ pub enum Error {
         step: &'static str,
         /// The new build.
         name: BuildName,
-        /// Whether the deploy can go on later; else the build is set aside.
-        kept: bool,
+        /// What became of it.
+        fate: Fate,
         /// The reason.
         source: Box<Error>,
     },
@@ -131,6 +131,17 @@ pub enum Error {
         /// All findings.
         findings: Vec<Finding>,
     },
+}
+
+/// What becomes of a deploy that stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Its build is marked bad and stopped, and the names are as they were.
+    SetAside,
+    /// It can go on later.
+    Kept,
+    /// The same, and its build is live.
+    Live,
 }
 
 impl Error {
@@ -187,6 +198,9 @@ impl Error {
             Self::Io { doing, path, .. } => format!("cannot {doing} {}", path.display()),
             Self::Command(error) => error.what(),
             Self::Step { step, name, .. } => format!("create {name} stopped at step {step}"),
+            Self::Deploy { step, name, fate: Fate::Live, .. } => {
+                format!("the deploy of {name} stopped at step {step}; {name} is live")
+            }
             Self::Deploy { step, name, .. } => format!("the deploy of {name} stopped at step {step}"),
             Self::Unmet { problem, .. } => problem.clone(),
             Self::Serve(trouble) => trouble.what(),
@@ -253,8 +267,10 @@ impl Error {
             Self::Io { path, source, .. } => advice(path, source),
             Self::Command(error) => error.next(),
             Self::Step { name, source, .. } => format!("{}; then {}", source.next(), continue_or_remove(*name)),
-            Self::Deploy { kept: true, source, .. } => format!("{}; then {GO_ON}", own(source).next()),
-            Self::Deploy { name, source, .. } => {
+            Self::Deploy { fate: Fate::Kept | Fate::Live, source, .. } => {
+                format!("{}; then {GO_ON}", own(source).next())
+            }
+            Self::Deploy { fate: Fate::SetAside, name, source, .. } => {
                 format!(
                     "{}; live is as it was, and build {name} is kept, bad and stopped, for a look at it",
                     own(source).next()

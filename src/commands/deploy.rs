@@ -11,8 +11,10 @@ use serde_json::json;
 use super::{Cli, canary};
 use crate::error::{Error, Result};
 use crate::model::change::Action;
+use crate::model::name::BuildName;
 use crate::model::plan::{Order, Plan, Planned, Step, Trial};
 use crate::model::retention::Age;
+use crate::model::rollback::Lives;
 use crate::model::rules::Refusal;
 use crate::model::wish::Wish;
 use crate::report::{self, Done};
@@ -90,7 +92,8 @@ fn plan(site: &Site, arguments: &Arguments, new: impl FnOnce() -> Result<Plan>) 
     match (cut_short(site)?, arguments.resume) {
         (Some(plan), true) => {
             let allow_destructive = plan.order.allow_destructive || arguments.allow_destructive;
-            Ok(Plan { order: Order { allow_destructive, ..plan.order }, ..plan })
+            let swapped = was_live(site, plan.build)?;
+            Ok(Plan { order: Order { allow_destructive, ..plan.order }, swapped, ..plan })
         }
         (None, true) => Err(Refusal::NoDeploy.into()),
         (Some(plan), false) => Err(Refusal::UnderWay(plan.build).into()),
@@ -131,14 +134,26 @@ fn same_build(site: &Site, plan: &Plan) -> Result<()> {
     if same { Ok(()) } else { Err(Refusal::Remade(plan.build).into()) }
 }
 
-/// Notes what a step has done that nobody could tell later, should others move the names or remove the build.
+/// Notes what a step has done, for the steps behind it. What the history does not tell whoever goes on later is kept.
 fn note(site: &Site, plan: &mut Plan, step: Step) -> Result<()> {
     match step {
-        Step::Create => plan.made = site.manifest(plan.build)?.map(|manifest| manifest.created),
-        Step::Swap => plan.swapped = true,
-        _ => return Ok(()),
+        Step::Create => {
+            plan.made = site.manifest(plan.build)?.map(|manifest| manifest.created);
+            keep(site, plan)
+        }
+        Step::Swap => {
+            plan.swapped = true;
+            Ok(())
+        }
+        _ => Ok(()),
     }
-    keep(site, plan)
+}
+
+/// Whether a build has been live, as the history tells: also of a swap that was killed in the middle, as whoever moves the
+/// names after it writes down what it did.
+fn was_live(site: &Site, name: BuildName) -> Result<bool> {
+    let Some(made) = site.manifest(name)? else { return Ok(false) };
+    Ok(Lives::of(site.history()?.changes().filter_map(Result::ok)).knows(&made))
 }
 
 /// The plan of a deploy that was cut short.
@@ -171,11 +186,15 @@ fn execute(site: &Site, mut plan: Plan, json: bool) -> Result<Done> {
         done.and_then(|_| note(site, &mut plan, step)).map_err(|error| undo::after(site, &plan, step, error))?;
     }
     // Somebody may have gone back while this one tidied up.
-    plan.left(site.names()?)?;
-    files::remove(&site.layout.deploy())?;
-    canary::end_stale(site);
-    let (names, seconds) = (site.names()?, course.elapsed().as_secs_f64());
+    let names = site.names()?;
+    plan.left(names)?;
     let tag = site.manifest(plan.build)?.map(|manifest| manifest.tag);
+    if let Err(error) = files::remove(&site.layout.deploy()) {
+        let (what, cause) = (error.what(), error.cause());
+        tracing::warn!("{what}: {cause}; all else is done, and builds deploy --resume tries it again");
+    }
+    canary::end_stale(site);
+    let seconds = course.elapsed().as_secs_f64();
     let called = tag.as_ref().map_or_else(String::new, |tag| format!(" ({tag})"));
     Ok(Done::changed(true, format!("build {}{called} is live, after {seconds:.1} s", plan.build))
         .with("build", plan.build)

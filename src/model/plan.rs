@@ -26,8 +26,8 @@ pub struct Plan {
     /// When the build was made, in seconds since 1970: its name may come again.
     #[serde(default)]
     pub made: Option<u64>,
-    /// Whether it has become live.
-    #[serde(default)]
+    /// Whether it has become live, which is not kept here: the history tells.
+    #[serde(skip)]
     pub swapped: bool,
     /// The steps, in order.
     pub steps: Vec<Planned>,
@@ -138,14 +138,15 @@ impl Plan {
         Ok(Self { build, order, before, made: None, swapped: false, steps })
     }
 
-    /// The steps that are left: those up to the swap are done, or nobody's business any more, once the build is live.
+    /// The steps that are left: those before the swap are done, or nobody's business any more, once the build is live. The
+    /// swap itself may have been killed between the links and nginx.
     ///
     /// # Errors
     /// Somebody has made another build live since the deploy began, or since its swap.
     pub fn left(&self, now: Names) -> Result<&[Planned], Refusal> {
         if now.live == Some(self.build) {
             let swap = self.steps.iter().position(|planned| planned.step == Step::Swap);
-            return Ok(&self.steps[swap.map_or(0, |swap| swap + 1)..]);
+            return Ok(&self.steps[swap.unwrap_or(0)..]);
         }
         if now.live != self.before.live || self.swapped {
             return Err(Refusal::Overtaken { name: self.build, live: now.live });
@@ -268,7 +269,7 @@ mod tests {
             (names(Some(0), Some(1)), Ok(all)),
             (names(Some(0), Some(2)), Ok(all)),
             (names(Some(0), None), Ok(all)),
-            (names(Some(2), Some(0)), Ok(1)),
+            (names(Some(2), Some(0)), Ok(2)),
             (names(Some(1), Some(0)), Err(Some(1))),
             (names(None, Some(0)), Err(None)),
         ];

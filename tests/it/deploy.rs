@@ -280,3 +280,73 @@ fn a_deploy_that_is_given_up_leaves_alone_what_is_not_its_own() {
     site.ok(&["deploy", "--abort"]);
     assert_eq!((site.names(), site.build("c").exists()), (("a".into(), "b".into()), true));
 }
+
+/// Ends the command that runs it, as a power cut does.
+const CUT: &str = r#"[["sh", "-c", "kill -9 $PPID"]]"#;
+
+#[test]
+fn a_rollback_after_a_deploy_that_was_killed_at_its_swap_stays() {
+    let site = Site::ready("plain", "");
+    for (build, is_written) in [("c", true), ("d", false)] {
+        site.configure(&format!("\n[hooks]\nafter_swap = {CUT}\n"));
+        site.run(&["deploy"]);
+        assert_eq!(site.names(), (build.into(), "a".into()));
+        if !is_written {
+            // It was killed before it could write down what it had done.
+            let history = site.read("deploy/history.jsonl");
+            let end = history.trim_end().rfind('\n').unwrap() + 1;
+            assert!(history[end..].contains(r#""action":"swap""#), "{}", &history[end..]);
+            site.write("deploy/history.jsonl", &history[..end]);
+        }
+        site.configure("");
+        site.ok(&["rollback"]);
+        let error = site.fails(3, &["deploy", "--resume"]);
+        let expected = format!("the deploy of {build} was overtaken\n  why: a is live: another command");
+        assert!(error.contains(&expected), "{error}");
+        site.ok(&["deploy", "--abort"]);
+        assert_eq!((site.names().0, site.build(build).exists()), ("a".into(), false));
+        // The next one has a name of its own.
+        site.write("deploy/assets/static/c/kept", "");
+    }
+}
+
+#[test]
+fn a_deploy_that_was_killed_between_the_names_and_nginx_is_served_in_the_end() {
+    let site = Site::ready("plain", "\n[nginx]\nupstream = \"port\"\n");
+    site.configure(&format!("\n[nginx]\nupstream = \"port\"\n\n[gates]\nbefore_live = {CUT}\n"));
+    site.run(&["deploy"]);
+    for (link, build) in [("_stage", "a"), ("_live", "c")] {
+        let link = site.root().join("builds").join(link);
+        fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink(build, link).unwrap();
+    }
+    assert!(site.live("/").1.contains(r#""build": "a""#));
+    site.configure("\n[nginx]\nupstream = \"port\"\n");
+    site.ok(&["deploy", "--resume"]);
+    assert_eq!(site.names(), ("c".into(), "a".into()));
+    assert!(site.live("/").1.contains(r#""build": "c""#), "{}", site.live("/").1);
+}
+
+#[test]
+fn a_build_that_is_live_stays_so_whatever_a_disk_does() {
+    let site = Site::ready("plain", "");
+    let hook = |command: &str| format!("\n[hooks]\nafter_swap = [[\"sh\", \"-c\", \"{command}\"]]\n");
+    site.configure(&hook("cd deploy; rm deploy.json; mkdir -p deploy.json/full"));
+    let said = site.run(&["deploy"]);
+    assert_eq!((said.code, site.names()), (0, ("c".into(), "a".into())), "{said:?}");
+    let warning = format!("cannot remove {}: ", site.root().join("deploy.json").display());
+    assert!(said.err.contains(&warning) && said.err.contains("all else is done"), "{}", said.err);
+    fs::remove_dir_all(site.root().join("deploy.json")).unwrap();
+
+    // That nobody can look is no fault of the build's.
+    let watch = "\n[watch]\nseconds = 1\n";
+    site.configure(&(hook("cd deploy/logs; rm requests.json; mkdir requests.json") + watch));
+    let error = site.fails(1, &["deploy"]);
+    assert!(error.contains("the deploy of d stopped at step watch; d is live\n"), "{error}");
+    assert!(error.contains("builds deploy --resume goes on"), "{error}");
+    fs::remove_dir(site.root().join("logs/requests.json")).unwrap();
+    assert_eq!((site.names(), &site.status("d")["bad"]), (("d".into(), "c".into()), &Value::Null));
+    site.configure(watch);
+    site.ok(&["deploy", "--resume"]);
+    assert_eq!(site.names(), ("d".into(), "c".into()));
+}

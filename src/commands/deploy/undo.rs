@@ -1,7 +1,7 @@
 //! The way back from a deploy that fails or is given up.
 
 use super::super::{activate, canary, mark, migrate, rm, stop, warmup};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fate, Result};
 use crate::model::change::{self, Action};
 use crate::model::name::BuildRef;
 use crate::model::observed::{Names, State};
@@ -13,13 +13,20 @@ use crate::site::Site;
 use crate::system::{files, signals};
 
 /// What becomes of a deploy that stopped at a step. What a rule refused, what waited for a lock too long and what a signal
-/// cut short can go on later; for anything else the build is to blame, and stays for a look at it.
+/// cut short can go on later; for anything else the build is to blame, and stays for a look at it. Once it is live, only
+/// what it does itself is its fault.
 pub fn after(site: &Site, plan: &Plan, step: Step, error: Error) -> Error {
-    let can_go_on = signals::noted().is_some() || matches!(error.code(), 3 | 4);
+    let harmless = matches!(error.code(), 3 | 4) || plan.swapped && !matches!(error.code(), 5 | 6);
+    let can_go_on = signals::noted().is_some() || harmless;
     let reason =
         format!("its deploy stopped at step {}: {}", step.name(), change::reason(&error.what(), &error.cause()));
     let kept = can_go_on || signals::shielded(|| set_aside(site, plan, &reason)).inspect_err(warn).is_err();
-    Error::Deploy { step: step.name(), name: plan.build, kept, source: Box::new(error) }
+    let fate = match kept {
+        false => Fate::SetAside,
+        true if site.links().live == Some(plan.build) => Fate::Live,
+        true => Fate::Kept,
+    };
+    Error::Deploy { step: step.name(), name: plan.build, fate, source: Box::new(error) }
 }
 
 fn warn(error: &Error) {

@@ -125,12 +125,12 @@ impl Refusal {
             Self::Paused(_) => "requests wait for its workers".into(),
             Self::Foreign(_) => "it has no build.json, and it is not empty".into(),
             Self::BadBasis(_) => "an archive shares files with another build, a complete one".into(),
-            Self::UnderWay(_) => "it was cut short, and has neither ended nor been taken back".into(),
+            Self::UnderWay(_) => "it runs, or was cut short and has neither ended nor been taken back".into(),
             Self::Remade(_) => "it was removed since the deploy began, and maybe made anew".into(),
             Self::NoDeploy => "none was cut short".into(),
             Self::Overtaken { live, .. } => {
                 let live = live.map_or_else(|| "no build".into(), |live| live.to_string());
-                format!("{live} is live, which was not so when the deploy began")
+                format!("{live} is live: another command has moved the names meanwhile")
             }
         }
     }
