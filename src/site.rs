@@ -261,21 +261,31 @@ impl Site {
         }
     }
 
-    /// Takes the first free name by making its directory, which only one of all that want it can. A create goes on from
-    /// there as from one that was killed at once.
+    /// Takes the first free name, which only one of all that want it can. A create goes on from there as from one that was
+    /// killed at once.
     ///
     /// # Errors
-    /// As [`Self::find_free`], or the directory cannot be made.
+    /// As [`Self::find_free`] and [`Self::take`].
     pub fn reserve(&self) -> Result<BuildName> {
-        files::directory(&self.layout.builds())?;
         loop {
             let name = self.find_free()?;
-            let directory = self.layout.build(name).dir().to_owned();
-            match fs::create_dir(&directory) {
-                Ok(()) => return Ok(name),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(Error::io("make the directory", &directory)(error)),
+            if self.take(name)? {
+                return Ok(name);
             }
+        }
+    }
+
+    /// Takes a name by making its directory, unless somebody has it; whether nobody had.
+    ///
+    /// # Errors
+    /// The directory cannot be made.
+    pub fn take(&self, name: BuildName) -> Result<bool> {
+        files::directory(&self.layout.builds())?;
+        let directory = self.layout.build(name).dir().to_owned();
+        match fs::create_dir(&directory) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(Error::io("make the directory", &directory)(error)),
         }
     }
 

@@ -109,15 +109,19 @@ fn preview(site: &Site, plan: &Plan) -> Result<Done> {
     Ok(Done::looked(text).with("build", plan.build).with("plan", plan).with("left", left))
 }
 
-/// Takes the next free name, and writes down what is to be done with it.
+/// Writes down what is to be done with the next free name, and takes that. The other way round, who is killed in between
+/// would leave a name that nobody knows to be free.
 fn begin(site: &Site, order: Order) -> Result<Plan> {
     site.check_thawed()?;
     let before = site.names()?;
-    // What forbids a deploy forbids it before a name is taken for it.
-    Plan::new(&site.config, before, site.find_free()?, order.clone())?;
-    let plan = Plan::new(&site.config, before, site.reserve()?, order)?;
-    keep(site, &plan)?;
-    Ok(plan)
+    loop {
+        let plan = Plan::new(&site.config, before, site.find_free()?, order.clone())?;
+        keep(site, &plan)?;
+        let taken = site.take(plan.build).inspect_err(|_| drop(files::remove(&site.layout.deploy())));
+        if taken? {
+            return Ok(plan);
+        }
+    }
 }
 
 /// Writes down what is to be done, for a deploy that goes on with it.
