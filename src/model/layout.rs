@@ -188,9 +188,10 @@ impl Layout {
         self.run().join("outbox")
     }
 
-    /// The output of the operator's hooks.
-    pub fn hooks_log(&self) -> PathBuf {
-        self.logs().join("hooks.log")
+    /// The output of the operator's commands for a hook, such as `before_swap`, where it is about a build, or about none.
+    pub fn hook_log(&self, name: Option<BuildName>, hook: &str) -> PathBuf {
+        let start = name.map_or_else(String::new, |name| format!("{name}."));
+        self.logs().join(format!("{start}hook-{hook}.log"))
     }
 
     /// The output of the commands that fetch packages.

@@ -6,6 +6,7 @@ use super::Site;
 use crate::error::{Error, Result};
 use crate::model::change::Change;
 use crate::model::config::Hook;
+use crate::model::name::BuildName;
 use crate::system::files;
 use crate::system::process::Run;
 
@@ -26,7 +27,7 @@ impl Site {
             event[key] = Value::Null;
         }
         self.notify(hook, &event);
-        self.run_hook(hook, &event).map_err(|error| Error::Unmet {
+        self.run_hook(hook, change.build, &event).map_err(|error| Error::Unmet {
             problem: format!("hooks.{} forbids it: {}", hook.key(), error.what()),
             cause: error.cause(),
             next: error.next(),
@@ -41,7 +42,7 @@ impl Site {
         }
         let event = self.event(hook, change);
         self.notify(hook, &event);
-        if let Err(error) = self.run_hook(hook, &event) {
+        if let Err(error) = self.run_hook(hook, change.build, &event) {
             tracing::warn!("hooks.{} failed: {}: {}", hook.key(), error.what(), error.cause());
         }
     }
@@ -54,7 +55,7 @@ impl Site {
         event
     }
 
-    fn run_hook(&self, hook: Hook, event: &Value) -> Result<()> {
+    fn run_hook(&self, hook: Hook, build: Option<BuildName>, event: &Value) -> Result<()> {
         let commands = self.config.hooks.of(hook);
         if commands.is_empty() {
             return Ok(());
@@ -69,11 +70,12 @@ impl Site {
             ("BUILDS_TAG", plain("tag")),
         ];
         files::private_directory(&self.layout.logs(), 0o750)?;
+        let log = self.layout.hook_log(build, hook.key());
         for command in commands {
             tracing::info!("hook     {}: {}", hook.key(), command.as_slice().join(" "));
             let run = Run::list(command.as_slice()).text(&text).variables(variables.clone());
             let run = run.directory(self.file.parent().unwrap_or(self.layout.root()));
-            run.limit("hooks.timeout", self.config.hooks.timeout).logged(&self.layout.hooks_log())?;
+            run.limit("hooks.timeout", self.config.hooks.timeout).logged(&log)?;
         }
         Ok(())
     }

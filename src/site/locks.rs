@@ -117,9 +117,10 @@ impl Site {
         Ok(())
     }
 
-    /// What the programs of a build's creates and gates have written.
+    /// What the programs of a build's creates and gates have written, and the hooks that were asked before a change of it. Those
+    /// that are told afterwards need no lock.
     fn work_logs(&self, name: BuildName) -> Vec<PathBuf> {
-        let starts = ["create", "gate"].map(|work| format!("{name}.{work}-"));
+        let starts = ["create-", "gate-", "hook-before_"].map(|work| format!("{name}.{work}"));
         let logs = fs::read_dir(self.layout.logs()).into_iter().flatten().flatten();
         let of_work = |log: &fs::DirEntry| {
             let file = log.file_name().to_string_lossy().into_owned();

@@ -1,8 +1,12 @@
 //! Hooks are told what changes, those before a change can forbid it, and the others hold nothing up.
 
+use std::fs;
+use std::process::Stdio;
+
 use serde_json::Value;
 
-use crate::site::Site;
+use crate::look::processes_of;
+use crate::site::{Site, wait_for};
 
 const HOOKS: [&str; 8] = [
     "before_create",
@@ -99,4 +103,30 @@ fn a_hook_after_a_change_cannot_undo_it() {
     site.configure(&hooks(&[("before_swap", r#"["false"]"#), ("after_rollback", r#"["false"]"#)]));
     site.ok(&["rollback"]);
     assert_eq!(site.names(), ("a".into(), "b".into()));
+}
+
+#[test]
+fn a_hook_of_a_killed_command_does_not_run_beside_the_next_one_before_the_same_change() {
+    let site = Site::ready("plain", "");
+    let waits = r#"["sh", "-c", "echo $$ > waits; exec sleep 86005"]"#;
+    let waiting = || fs::read_to_string(site.dir.join("waits")).is_ok_and(|pid| pid.ends_with('\n'));
+    let runs = || processes_of(&site).iter().any(|process| process.title == "sleep 86005");
+    let kill_at = |hook: &str| {
+        drop(fs::remove_file(site.dir.join("waits")));
+        site.configure(&format!("\n[hooks]\n{hook} = [{waits}]\n"));
+        let mut swap = site.command(&["swap-live"]).stderr(Stdio::null()).spawn().unwrap();
+        wait_for("the hook", waiting);
+        swap.kill().unwrap();
+        swap.wait().unwrap();
+        site.configure("");
+        assert!(runs());
+    };
+    kill_at("before_swap");
+    site.ok(&["swap-live", "b"]);
+    assert!(!runs());
+    // What is told afterwards may be about something that nobody tells again.
+    kill_at("after_swap");
+    site.ok(&["stage", "b"]);
+    site.ok(&["swap-live", "a"]);
+    assert!(runs());
 }
