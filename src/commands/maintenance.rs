@@ -2,6 +2,7 @@ use clap::{Args, ValueEnum};
 
 use super::Cli;
 use crate::error::Result;
+use crate::model::change::Action;
 use crate::report::Done;
 use crate::serve::maintenance;
 
@@ -22,9 +23,14 @@ enum Switch {
 
 pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
-    let _names = site.lock_names()?;
     let on = arguments.switch == Switch::On;
-    let changed = if on { maintenance::begin(&site)? } else { maintenance::end(&site)? };
+    let changed = site.noting(Action::Maintenance, None, |deed| {
+        deed.lock_links()?;
+        deed.reason(if on { "on" } else { "off" });
+        let changed = if on { maintenance::begin(&site)? } else { maintenance::end(&site)? };
+        deed.changed(changed);
+        Ok(changed)
+    })?;
     let health = &site.config.nginx.health_path;
     let text = match (on, changed) {
         (true, true) => format!("maintenance is on: visitors of live get 503, but for {health}"),

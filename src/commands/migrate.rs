@@ -2,6 +2,7 @@ use clap::Args;
 
 use super::Cli;
 use crate::error::{Error, Result};
+use crate::model::change::{self, Action};
 use crate::model::manifest::Manifest;
 use crate::model::migrations::{self, Answer, Class, Migration, Record};
 use crate::model::name::BuildName;
@@ -49,19 +50,24 @@ pub fn check(site: &Site, name: BuildName) -> Result<Answer> {
 /// Something is destructive while older code is in use and `allow_destructive` does not say that it may: nothing is applied
 /// then. Or a database cannot be reached, or a migration fails: what was applied before it stays.
 pub fn apply(site: &Site, name: BuildName, allow_destructive: bool) -> Result<Vec<Migration>> {
-    let made = whole(site, name)?;
-    let _lock = site.lock_migrations()?;
-    let users = users(site, name)?;
-    let answer = steps::migrations::apply(site, &made, allow_destructive || users.is_empty())?;
-    let applied: Vec<Migration> = answer.newly_applied().cloned().collect();
-    record(site, made, &answer)?;
-    for migration in &applied {
-        tracing::info!("migrate  {} {} ({})", migration.database, migration.migration, migration.class());
-    }
-    steps::migrations::failed(site, name, &answer)?;
-    migrations::may_apply(name, &answer.unapplied, users, allow_destructive)
-        .map_err(|stop| Error::Migrations(Box::new(stop)))?;
-    Ok(applied)
+    site.noting(Action::Migrate, name, |deed| {
+        let made = whole(site, name)?;
+        let _lock = site.lock_migrations()?;
+        let users = users(site, name)?;
+        let answer = steps::migrations::apply(site, &made, allow_destructive || users.is_empty())?;
+        let applied: Vec<Migration> = answer.newly_applied().cloned().collect();
+        record(site, made, &answer)?;
+        for migration in &applied {
+            tracing::info!("migrate  {} {} ({})", migration.database, migration.migration, migration.class());
+        }
+        steps::migrations::failed(site, name, &answer)?;
+        migrations::may_apply(name, &answer.unapplied, users, allow_destructive)
+            .map_err(|stop| Error::Migrations(Box::new(stop)))?;
+        deed.changed(!applied.is_empty());
+        let names: Vec<&str> = applied.iter().map(|migration| migration.migration.as_str()).collect();
+        deed.reason(&change::reason(&names.join(", "), ""));
+        Ok(applied)
+    })
 }
 
 /// What a deploy does about migrations before the swap: with `migrate.run` it applies them as [`apply`], otherwise there must

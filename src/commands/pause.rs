@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::Cli;
 use crate::error::Result;
+use crate::model::change::Action;
 use crate::model::name::BuildRef;
 use crate::report::Done;
 use crate::serve::pause;
@@ -21,9 +22,14 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
     let (name, _lock) = site.claim(BuildRef::Live)?;
-    // Its workers would go on answering beside those that are to be quiet.
-    site.check_no_canary("pause", name)?;
-    let (pause, begun) = pause::begin(&site, name, Duration::from_secs(arguments.max))?;
+    let (pause, begun) = site.noting(Action::Pause, name, |deed| {
+        deed.reason(&format!("for {} s at most", arguments.max));
+        // Its workers would go on answering beside those that are to be quiet.
+        site.check_no_canary("pause", name)?;
+        let (pause, begun) = pause::begin(&site, name, Duration::from_secs(arguments.max))?;
+        deed.changed(begun);
+        Ok((pause, begun))
+    })?;
     let (was, left) = (if begun { "is" } else { "was" }, pause.until.saturating_sub(files::now()));
     Ok(Done::changed(begun, format!("build {name} {was} paused: requests wait for {left} s, or until builds resume"))
         .with("build", name)

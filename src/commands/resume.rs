@@ -2,6 +2,7 @@ use clap::Args;
 
 use super::Cli;
 use crate::error::Result;
+use crate::model::change::Action;
 use crate::report::Done;
 use crate::serve::pause;
 
@@ -15,9 +16,15 @@ pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
     let (mut held, mut resumed) = (0, Vec::new());
     for name in pause::all(&site)? {
-        let (waited, paused) = pause::end(&site, name)?;
+        let (waited, changed) = site.noting(Action::Resume, name, |deed| {
+            let (waited, paused) = pause::end(&site, name)?;
+            let changed = paused || waited > 0;
+            deed.reason(&format!("{waited} had waited"));
+            deed.changed(changed);
+            Ok((waited, changed))
+        })?;
         held += waited;
-        if paused || waited > 0 {
+        if changed {
             resumed.push(name);
         }
     }

@@ -78,6 +78,14 @@ pub enum Action {
     Freeze,
     /// The names were let go again.
     Thaw,
+    /// nginx was told to turn visitors of live away, or to let them in again.
+    Maintenance,
+    /// Requests to live were held.
+    Pause,
+    /// Requests that a pause held were let go on.
+    Resume,
+    /// Database migrations of a build were applied.
+    Migrate,
     /// The names were found elsewhere than the history had them: a command was killed, or somebody moved a link.
     Found,
     /// Something that this version does not know.

@@ -101,6 +101,33 @@ fn people_see_the_latest_changes_of_all_builds_or_of_one() {
 }
 
 #[test]
+fn who_turned_visitors_away_or_let_them_wait_is_told() {
+    let site = Site::ready("plain", "");
+    let before = changes(&site).len();
+    for command in ["maintenance on", "maintenance on", "maintenance off", "maintenance off"] {
+        site.ok(&command.split(' ').collect::<Vec<_>>());
+    }
+    for command in ["pause --max 50", "pause", "resume", "resume"] {
+        site.ok(&command.split(' ').collect::<Vec<_>>());
+    }
+    site.ok(&["canary", "b"]);
+    site.fails(3, &["pause"]);
+    let all = changes(&site);
+    let of = |change: &Value| ["action", "build", "command", "result", "reason"].map(|key| change[key].clone());
+    let told: Vec<Value> = all[before..].iter().map(|change| json!(of(change))).collect();
+    let refused = "cannot pause a: build b is the canary: its workers answer some of the live build's requests";
+    let expected = [
+        json!(["maintenance", null, "maintenance on", "done", "on"]),
+        json!(["maintenance", null, "maintenance off", "done", "off"]),
+        json!(["pause", "a", "pause --max 50", "done", "for 50 s at most"]),
+        json!(["resume", "a", "resume", "done", "0 had waited"]),
+        json!(["canary", "b", "canary b", "done", null]),
+        json!(["pause", "a", "pause", "refused", refused]),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn what_fails_or_is_interrupted_is_told_with_its_reason() {
     let site = Site::ready("plain", "");
     site.write("wsgi.py", "import no_such_module\n");

@@ -9,6 +9,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::helpers::shell;
+use crate::history::changes;
 use crate::look::processes_of;
 use crate::site::{Site, fixtures, wait_for};
 
@@ -116,8 +117,14 @@ fn additive_migrations_are_applied_and_destructive_ones_wait_for_a_word() {
         assert!(said.contains("builds rollback a --force"), "{said}");
         assert_eq!(site.names(), ("d".into(), "a".into()));
     }
-    let last = site.json(&["history"])["changes"].as_array().unwrap().last().unwrap().clone();
+    let changes = changes(&site);
+    let last = changes.last().unwrap();
     assert_eq!((&last["action"], &last["result"]), (&"rollback".into(), &"refused".into()), "{last}");
+    let migrated = changes.iter().filter(|change| change["action"] == "migrate");
+    let told: Vec<_> = migrated.map(|change| [&change["build"], &change["result"], &change["reason"]]).collect();
+    assert_eq!(told[0], ["c", "done", "shop.0002_note"]);
+    assert_eq!(told[1][..2], ["d", "refused"]);
+    assert_eq!(told[2..], [["d", "done", "shop.0003_no_colour"]]);
     site.ok(&["rollback", "--force"]);
     assert_eq!(site.names(), ("a".into(), "d".into()));
     // d knows what was applied for it, and c what it was written for.
