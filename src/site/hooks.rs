@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 use crate::model::change::Change;
 use crate::model::config::Hook;
 use crate::model::name::BuildName;
-use crate::system::files;
 use crate::system::process::Run;
+use crate::system::{files, signals};
 
 impl Site {
     /// Whether anybody is to be asked or told.
@@ -42,7 +42,8 @@ impl Site {
         }
         let event = self.event(hook, change);
         self.notify(hook, &event);
-        if let Err(error) = self.run_hook(hook, change.build, &event) {
+        // A signal that ends the command is one of the things to be told.
+        if let Err(error) = signals::shielded(|| self.run_hook(hook, change.build, &event)) {
             tracing::warn!("hooks.{} failed: {}: {}", hook.key(), error.what(), error.cause());
         }
     }
@@ -72,8 +73,8 @@ impl Site {
         files::private_directory(&self.layout.logs(), 0o750)?;
         let log = self.layout.hook_log(build, hook.key());
         for command in commands {
-            tracing::info!("hook     {}: {}", hook.key(), command.as_slice().join(" "));
             let run = Run::list(command.as_slice()).text(&text).variables(variables.clone());
+            tracing::info!("hook     {}: {}", hook.key(), run.line());
             let run = run.directory(self.file.parent().unwrap_or(self.layout.root()));
             run.limit("hooks.timeout", self.config.hooks.timeout).logged(&log)?;
         }

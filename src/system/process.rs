@@ -264,7 +264,7 @@ impl Run {
     }
 
     /// What an operator would type, so to speak; a whole program among the arguments is nothing to be read in a line.
-    fn line(&self) -> String {
+    pub fn line(&self) -> String {
         let words = self.argv.iter().map(|arg| arg.to_string_lossy());
         words.map(|word| if word.contains('\n') { "…".into() } else { word }).collect::<Vec<_>>().join(" ")
     }

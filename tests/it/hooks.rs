@@ -3,8 +3,11 @@
 use std::fs;
 use std::process::Stdio;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
+use crate::helpers::{GATE, Gate};
 use crate::look::processes_of;
 use crate::site::{Site, wait_for};
 
@@ -73,6 +76,18 @@ fn hooks_are_told_what_changes() {
     assert_eq!(events(&all), ["before_create", "on_failure"], "a deploy fails once");
     assert_eq!((&all[1]["action"], &all[1]["build"], &all[1]["code"]), (&"deploy".into(), &"d".into(), &1.into()));
     assert!(all[1]["reason"].as_str().unwrap().contains("the deploy of d stopped at step create"), "{}", all[1]);
+}
+
+#[test]
+fn a_command_that_is_interrupted_has_failed() {
+    let site = Site::ready("plain", "");
+    site.configure(&(hooks(&[]) + GATE));
+    let mut create = Gate::new(&site).create("c");
+    kill(Pid::from_raw(create.id() as i32), Signal::SIGTERM).unwrap();
+    create.wait().unwrap();
+    let all = told(&site);
+    assert_eq!(events(&all), ["before_create", "on_failure"]);
+    assert_eq!((&all[1]["build"], &all[1]["code"]), (&"c".into(), &143.into()));
 }
 
 #[test]

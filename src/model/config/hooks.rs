@@ -113,3 +113,50 @@ impl Hooks {
         Hooks { commands: Hook::ALL.map(|hook| (hook, Vec::new())).into(), timeout }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::change::By;
+    use crate::model::observed::Names;
+
+    /// A change that ended with this code, and moved live or did not.
+    fn change(action: Action, code: u8, moved: bool) -> Change {
+        let live = |number| Names { live: Some(crate::model::name::BuildName::from_number(number)), stage: None };
+        let (from, to) = (live(0), live(u32::from(moved)));
+        let (by, result) = (By { user: "ann".into(), sudo: None }, Outcome::of(code));
+        let command = String::new();
+        let (build, tag, commit, reason) = (None, None, None, None);
+        Change { at: 1, action, command, by, build, tag, commit, from, to, seconds: 0.0, result, code, reason }
+    }
+
+    #[test]
+    fn what_is_told_of_a_change() {
+        use Action::{Activate, Create, Deploy, Init, Maintenance, Migrate, Pause, Rollback, Stage, Swap, Undo};
+        let of = |action, code, moved| Hook::after(&change(action, code, moved), true).map(Hook::key);
+        let done = [
+            (Create, Some("after_create")),
+            (Stage, Some("after_stage")),
+            (Swap, Some("after_swap")),
+            (Rollback, Some("after_rollback")),
+            (Undo, Some("after_rollback")),
+        ];
+        for (action, hook) in done {
+            assert_eq!(of(action, 0, true), hook, "{action:?}");
+        }
+        // A deploy's steps tell what they do.
+        for action in [Activate, Deploy, Init, Maintenance, Migrate, Pause] {
+            assert_eq!(of(action, 0, true), None, "{action:?}");
+        }
+        assert_eq!([of(Rollback, 0, false), of(Undo, 0, false)], [None, None], "they lead nowhere");
+        for action in [Create, Deploy, Stage, Swap, Rollback] {
+            let failed = [1, 5, 6, 143].map(|code| of(action, code, false));
+            assert_eq!(failed, [Some("on_failure"); 4], "{action:?}");
+            assert_eq!([3, 4].map(|code| of(action, code, false)), [None, None], "{action:?} did not begin");
+            assert_eq!(Hook::after(&change(action, 1, false), false), None, "{action:?} is part of something");
+        }
+        for action in [Activate, Init, Maintenance, Migrate, Pause, Undo] {
+            assert_eq!(of(action, 1, false), None, "{action:?}");
+        }
+    }
+}
