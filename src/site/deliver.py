@@ -1,6 +1,7 @@
 """Posts what waits in a directory, the oldest first, to a webhook. Runs apart from the command that wrote it.
 
 Arguments: the directory. Environment: BUILDS_WEBHOOK, the URL; BUILDS_SECRET, what requests are signed with, or nothing.
+What goes wrong is told on standard error.
 """
 
 import fcntl
@@ -22,51 +23,77 @@ PAUSES = [1, 2, 4, 8, 15, 30, 60, 120, 180, 180]
 OLD = 86_400
 
 
+class Stay(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: the event would not be posted there, but the page be asked for."""
+
+    def redirect_request(self, *_):
+        return None
+
+
+def tell(name, what):
+    print(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), f"{name}: {what}", file=sys.stderr, flush=True)
+
+
 def post(name, body):
     """Whether there is nothing more to do about it."""
-    headers = {
-        "Content-Type": "application/json",
-        "User-Agent": "builds",
-        "X-Builds-Event": json.loads(body)["event"],
-        "X-Builds-Delivery": name.removesuffix(".json"),
-    }
+    try:
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "builds",
+            "X-Builds-Event": json.loads(body)["event"],
+            "X-Builds-Delivery": name.removesuffix(".json"),
+        }
+    except (ValueError, LookupError, TypeError):
+        tell(name, "given up: it is no event")
+        return True
     secret = os.environ.get("BUILDS_SECRET")
     if secret:
         digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
         headers["X-Builds-Signature"] = "sha256=" + digest
-    request = urllib.request.Request(os.environ["BUILDS_WEBHOOK"], data=body, headers=headers, method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE):
+        request = urllib.request.Request(os.environ["BUILDS_WEBHOOK"], data=body, headers=headers, method="POST")
+        with urllib.request.build_opener(Stay).open(request, timeout=PATIENCE):
             return True
     except urllib.error.HTTPError as error:
-        print(f"{name}: {error}", flush=True)
-        return 400 <= error.code < 500 and error.code not in (408, 429)
+        final = 400 <= error.code < 500 and error.code not in (408, 429)
+        tell(name, f"given up: {error}" if final else error)
+        return final
     except Exception as error:
-        print(f"{name}: {error}", flush=True)
+        tell(name, error)
         return False
+
+
+def waiting(directory):
+    names = (name for name in os.listdir(directory) if name.endswith(".json") and not name.startswith("."))
+    return sorted(names)
 
 
 def deliver(directory):
     """Whether all is delivered, or given up."""
-    for name in sorted(name for name in os.listdir(directory) if name.endswith(".json") and not name.startswith(".")):
+    for name in waiting(directory):
         path = os.path.join(directory, name)
         with open(path, "rb") as file:
             body = file.read()
-        if post(name, body) or time.time() - os.stat(path).st_mtime > OLD:
-            os.remove(path)
-        else:
-            return False
+        if not post(name, body):
+            if time.time() - os.stat(path).st_mtime <= OLD:
+                return False
+            tell(name, "given up: it is a day old")
+        os.remove(path)
     return True
 
 
 def main():
     os.setsid()
     directory = sys.argv[1]
+    known = set(waiting(directory))
     with open(os.path.join(directory, "lock"), "w") as lock:
         # One at a time, so that events come in their order.
         fcntl.flock(lock, fcntl.LOCK_EX)
         for pause in PAUSES:
             if deliver(directory):
+                return
+            # Another waits for the lock with an event of its own. It takes all of them up, and knows the webhook of now.
+            if not known.issuperset(waiting(directory)):
                 return
             threading.Event().wait(pause)
 
