@@ -10,7 +10,7 @@ use crate::model::layout::Role;
 use crate::model::manifest::{Bad, Manifest};
 use crate::model::name::BuildName;
 use crate::model::observed::{Build, Names, State, Worker};
-use crate::model::requests::Sum;
+use crate::model::requests::{Sum, Tally};
 use crate::report::Done;
 use crate::serve::pause::{self, Pause};
 use crate::serve::{canary, maintenance, traffic, zerg};
@@ -63,7 +63,10 @@ pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
     let text = text + &frozen.as_ref().map(|freeze| format!("frozen {}\n", freeze.told())).unwrap_or_default();
     let canary = canary.map(|canary| beside(&site, canary, &rows));
     let serving = names.live.into_iter().chain(canary.as_ref().map(|canary| canary.build));
-    let recent = traffic::recent(&site)?;
+    let recent = traffic::recent(&site).unwrap_or_else(|error| {
+        tracing::warn!("{}: {}; {}", error.what(), error.cause(), error.next());
+        Tally::default()
+    });
     let recent: Vec<Recent> = serving.map(|build| Recent { build, requests: recent.sum(Some(build)) }).collect();
     let text = text + &canary.as_ref().map(Beside::told).unwrap_or_default() + &told(&recent);
     Ok(Done::looked(text)

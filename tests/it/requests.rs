@@ -74,6 +74,17 @@ fn what_nginx_answers_itself_is_noted_without_a_build() {
 }
 
 #[test]
+fn a_log_that_cannot_be_read_hides_nothing_else() {
+    let site = Site::ready("plain", "");
+    let log = site.root().join("logs/requests.json");
+    fs::remove_file(&log).unwrap();
+    fs::create_dir(&log).unwrap();
+    let said = site.run(&["status"]);
+    assert!(said.code == 0 && said.out.contains("a      live "), "{said:?}");
+    assert!(said.err.contains("cannot read") && said.err.contains("requests.json"), "{said:?}");
+}
+
+#[test]
 fn a_worker_says_its_build_to_whoever_asks_it_directly() {
     let site = Site::ready("plain", "");
     let answer = raw(site.port("b"), b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n");
