@@ -30,8 +30,11 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
         deed.changed(begun);
         Ok((pause, begun))
     })?;
-    let (was, left) = (if begun { "is" } else { "was" }, pause.until.saturating_sub(files::now()));
-    Ok(Done::changed(begun, format!("build {name} {was} paused: requests wait for {left} s, or until builds resume"))
-        .with("build", name)
-        .with("until", pause.until))
+    let (already, left) = (if begun { "" } else { " already" }, pause.until.saturating_sub(files::now()));
+    Ok(Done::changed(
+        begun,
+        format!("build {name} is paused{already}: requests wait for {left} s, or until builds resume"),
+    )
+    .with("build", name)
+    .with("until", pause.until))
 }

@@ -95,7 +95,7 @@ fn held(site: &Site, name: BuildName) -> usize {
 /// # Errors
 /// Its requests do not end in that time, or something of the site is older than this. Requests go on.
 pub fn begin(site: &Site, name: BuildName, most: Duration) -> Result<(Pause, bool)> {
-    if let Some(pause) = of(site, name) {
+    if let Some(pause) = of(site, name).filter(|pause| !pause.is_overdue(files::now())) {
         return Ok((pause, false));
     }
     prepare(site, name)?;

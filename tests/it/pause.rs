@@ -126,7 +126,9 @@ fn a_pause_ends_by_itself() {
     let before = Instant::now();
     let said = site.ok(&["pause", "--max", "3"]);
     assert!(said.starts_with("build a is paused: requests wait for "), "{said}");
-    assert_eq!(site.json(&["pause"])["changed"], false, "the first one counts");
+    let said = site.ok(&["pause"]);
+    assert!(said.starts_with("build a is paused already: requests wait for "), "the first one counts: {said}");
+    assert_eq!(site.json(&["pause"])["changed"], false);
     assert!(site.ok(&["status"]).contains("build a is paused for "));
     assert!(site.ok(&["doctor"]).contains("build a is paused: 0 requests wait"));
     assert_eq!(site.live("/").0, 200);
@@ -210,6 +212,22 @@ fn a_pause_that_nobody_ends_is_found_and_ended_by_resume() {
     }
     assert_eq!(site.ok(&["resume"]), "requests go on; 1 had waited\n");
     assert!(waits.join().unwrap().1.contains(r#""build": "b""#));
+}
+
+#[test]
+fn a_pause_that_nobody_ends_is_begun_anew() {
+    let site = Site::ready("plain", "");
+    site.ok(&["pause", "--max", "1"]);
+    kill(Pid::from_raw(keeper(&site).unwrap()), Signal::SIGKILL).unwrap();
+    let port = site.live_port();
+    let waits = thread::spawn(move || get(port, "/"));
+    wait_for("one who waits", || waiting(&site) == 1);
+    wait_for("a finding", || site.run(&["doctor"]).err.contains("paused for longer than it should be"));
+    let said = site.json(&["pause", "--max", "1"]);
+    assert_eq!(said["changed"], true, "{said}");
+    assert_eq!(waits.join().unwrap().0, 200);
+    wait_for("the end of the keeper", || keeper(&site).is_none());
+    assert_eq!(site.ok(&["resume"]), "nothing was paused\n");
 }
 
 #[test]
