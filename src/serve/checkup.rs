@@ -32,7 +32,7 @@ const EXAMINATIONS: [fn(&Site) -> Vec<Finding>; 16] = [
     disk::exchange,
     site::source,
     site::stores,
-    site::environment,
+    site::secrets,
     uwsgi::skeletons,
     uwsgi::emperors,
     ports::ports,

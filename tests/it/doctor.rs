@@ -6,7 +6,7 @@ mod ports;
 mod uwsgi;
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use crate::site::Site;
 
@@ -69,6 +69,21 @@ fn a_site_before_its_init_is_told_what_to_do() {
 
 fn conf_exists(site: &Site) -> bool {
     site.root().join("conf").exists() || site.root().join("run").exists() || site.root().join("logs").exists()
+}
+
+#[test]
+fn secrets_that_others_may_read_are_told() {
+    let site = Site::ready("plain", "");
+    let file = site.dir.join("builds.toml");
+    for (section, what) in
+        [("[env]\nMOOD = \"calm\"", "an [env]"), ("[notify]\nsecret = \"x\"", "a secret of [notify]")]
+    {
+        site.configure(&format!("\n{section}\n"));
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o604)).unwrap();
+        notices(&site, &format!("builds.toml has {what}, and other users may read it"), "chmod o-r ");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        assert_eq!(site.ok(&["doctor"]), "everything is in order\n");
+    }
 }
 
 #[test]

@@ -34,12 +34,15 @@ pub(super) fn names(site: &Site) -> Vec<Finding> {
     }
 }
 
-/// Whether every user may read the environment in `builds.toml`.
-pub(super) fn environment(site: &Site) -> Vec<Finding> {
+/// Whether every user may read what is secret in `builds.toml`.
+pub(super) fn secrets(site: &Site) -> Vec<Finding> {
     let open = fs::metadata(&site.file).is_ok_and(|data| data.permissions().mode() & 0o004 != 0);
-    if site.config.env.is_empty() || !open {
-        return Vec::new();
-    }
+    let what = match (site.config.env.is_empty(), &site.config.notify.secret) {
+        _ if !open => return Vec::new(),
+        (false, _) => "an [env]",
+        (true, Some(_)) => "a secret of [notify]",
+        (true, None) => return Vec::new(),
+    };
     let file = site.file.display();
-    vec![notice(format!("{file} has an [env], and other users may read it"), format!("chmod o-r {file}"))]
+    vec![notice(format!("{file} has {what}, and other users may read it"), format!("chmod o-r {file}"))]
 }
