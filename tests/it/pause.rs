@@ -186,6 +186,7 @@ fn a_pause_that_is_interrupted_or_killed_leaves_nobody_waiting() {
         kill(Pid::from_raw(pause.id() as i32), signal).unwrap();
         pause.wait().unwrap();
         assert_eq!(waits.join().unwrap().0, 200, "{signal}");
+        assert!(signal == Signal::SIGKILL || !slow.is_finished(), "an interrupted pause ends at once");
         assert_eq!(slow.join().unwrap().0, 200);
         wait_for("the end of the keeper", || keeper(&site).is_none() && !held(&site));
     }
