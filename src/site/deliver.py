@@ -1,7 +1,7 @@
 """Posts what waits in a directory, the oldest first, to a webhook. Runs apart from the command that wrote it.
 
-Arguments: the directory. Environment: BUILDS_WEBHOOK, the URL; BUILDS_SECRET, what requests are signed with, or nothing.
-What goes wrong is told on standard error.
+Arguments: the directory, and the name of the event that this is started for. Environment: BUILDS_WEBHOOK, the URL;
+BUILDS_SECRET, what requests are signed with, or nothing. What goes wrong is told on standard error.
 """
 
 import fcntl
@@ -84,16 +84,15 @@ def deliver(directory):
 
 def main():
     os.setsid()
-    directory = sys.argv[1]
-    known = set(waiting(directory))
+    directory, own = sys.argv[1:]
     with open(os.path.join(directory, "lock"), "w") as lock:
         # One at a time, so that events come in their order.
         fcntl.flock(lock, fcntl.LOCK_EX)
         for pause in PAUSES:
             if deliver(directory):
                 return
-            # Another waits for the lock with an event of its own. It takes all of them up, and knows the webhook of now.
-            if not known.issuperset(waiting(directory)):
+            # Who was started for a later event waits for the lock. It takes all of them up, and knows the webhook of now.
+            if waiting(directory)[-1:] > [own]:
                 return
             threading.Event().wait(pause)
 

@@ -36,10 +36,10 @@ impl Site {
         files::private_directory(&self.layout.logs(), 0o750)?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
         let (process, number) = (std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let file = outbox.join(format!("{since}-{process}-{number}.json"));
-        files::write(&file, event.to_string().as_bytes(), Mode::Private)?;
+        let name = format!("{since}-{process}-{number}.json");
+        files::write(&outbox.join(&name), event.to_string().as_bytes(), Mode::Private)?;
         let secret = self.config.notify.secret.as_deref().unwrap_or_default();
-        let deliver = Run::new(&self.config.python.interpreter).args(["-c", DELIVER]).arg(&outbox);
+        let deliver = Run::new(&self.config.python.interpreter).args(["-c", DELIVER]).arg(&outbox).arg(name);
         let deliver = deliver.variables([("BUILDS_WEBHOOK", webhook), ("BUILDS_SECRET", secret)]);
         deliver.detached(&self.layout.logs().join("notify.log")).map(drop)?;
         Ok(())
