@@ -33,6 +33,7 @@ impl Site {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let outbox = self.layout.outbox();
         files::private_directory(&outbox, 0o700)?;
+        files::sweep(std::slice::from_ref(&outbox));
         files::private_directory(&self.layout.logs(), 0o750)?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
         let (process, number) = (std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
