@@ -34,18 +34,17 @@ pub fn since(site: &Site) -> Option<u64> {
 /// nginx goes on with the application, as its configuration is older, or the file cannot be written. It has not begun.
 pub fn begin(site: &Site) -> Result<bool> {
     conf::check_has(site, "locations.conf", "$own.maintenance", ", nginx -t and nginx -s reload")?;
-    let flag = site.layout.maintenance();
-    let begun = !files::exists(&flag);
-    if begun {
-        files::directory(&site.layout.assets())?;
-        files::write(&flag, b"", Mode::Public)?;
+    let (assets, flag) = (site.layout.assets(), site.layout.maintenance());
+    files::sweep(std::slice::from_ref(&assets));
+    if files::exists(&flag) {
+        return check_page(site).map(|()| false);
     }
-    check_page(site).inspect_err(|_| {
-        if begun {
-            drop(files::remove(&flag));
-        }
-    })?;
-    Ok(begun)
+    files::directory(&assets)
+        .and_then(|()| files::write(&flag, b"", Mode::Public))
+        .and_then(|()| check_page(site))
+        // Also where it was written, and only may not outlast a power cut.
+        .inspect_err(|_| drop(files::remove(&flag)))
+        .map(|()| true)
 }
 
 /// Ends it; whether it had begun.

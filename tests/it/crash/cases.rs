@@ -73,6 +73,8 @@ pub const THREE: &[Case] = &[
     Case { args: &["prune", "--keep=0"], prepare: fresh, between: &[""], marker: Some(".removing-c"), ..PLAIN },
     Case { args: &["pause", "--max", "1"], prepare: flowing, ..PLAIN },
     Case { args: &["resume"], prepare: paused, ..PLAIN },
+    Case { args: &["maintenance", "on"], prepare: open, ..PLAIN },
+    Case { args: &["maintenance", "off"], prepare: closed, ..PLAIN },
     Case { args: &["archive", "c"], prepare: fresh, between: &["archived"], ..PLAIN },
     Case { args: &["archive", "c", "--basis", "b"], prepare: fresh, between: &["archived"], ..PLAIN },
     Case { args: &["rollback", "b"], prepare: left, ..PLAIN },
@@ -129,6 +131,17 @@ fn flowing(site: &Site) {
 fn paused(site: &Site) {
     flowing(site);
     site.ok(&["pause", "--max", "5"]);
+}
+
+/// Visitors of live reach it.
+fn open(site: &Site) {
+    home(site);
+    site.ok(&["maintenance", "off"]);
+}
+
+/// They are turned away.
+fn closed(site: &Site) {
+    site.ok(&["maintenance", "on"]);
 }
 
 /// As the create made it: what a worker writes in it is more to remove.

@@ -20,6 +20,7 @@ pub struct State {
     names: [Option<PathBuf>; 2],
     builds: BTreeMap<String, String>,
     canary: Value,
+    maintenance: bool,
 }
 
 impl State {
@@ -32,6 +33,7 @@ impl State {
             names: ["_live", "_stage"].map(|link| fs::canonicalize(site.root().join("builds").join(link)).ok()),
             builds: rows.iter().map(|row| (text(&row["build"]), text(&row["state"]))).collect(),
             canary: status["canary"].clone(),
+            maintenance: status["maintenance"].is_u64(),
         }
     }
 
@@ -45,6 +47,7 @@ impl State {
         let init = case.args == ["init"];
         (init || self.names == start.names)
             && self.canary == start.canary
+            && self.maintenance == start.maintenance
             && self.builds.keys().chain(start.builds.keys()).all(|name| allowed(name))
     }
 }
@@ -130,6 +133,9 @@ fn serves(site: &Site) -> Result<(), String> {
     check(test.status.success(), || String::from_utf8_lossy(&test.stderr).into_owned())?;
     let Some(live) = live else { return Ok(()) };
     let answer = site.live("/");
+    if answer.1.contains("Back soon") {
+        return check(site.root().join("assets/_live.maintenance").exists(), || format!("{answer:?}"));
+    }
     let canary = site.build("c").join("canary.ini").is_symlink().then(|| "c".to_owned());
     let answers = |build: &String| answer.1.contains(&format!(r#""build": "{build}""#));
     check(answer.0 == 200 && [Some(live), canary].iter().flatten().any(answers), || format!("{answer:?}"))
