@@ -69,7 +69,8 @@ fn what_nginx_answers_itself_is_noted_without_a_build() {
     let log = site.root().join("logs/requests.json");
     wait_for("three lines", || fs::read(&log).unwrap().split(|&byte| byte == b'\n').count() > 3);
     let text = String::from_utf8_lossy(&fs::read(&log).unwrap()).into_owned();
-    let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let last = lines.last().unwrap();
     assert_eq!((&last["status"], &last["build"], &last["uri"]), (&503.into(), &"".into(), &"/gone".into()));
 }
 
