@@ -43,6 +43,8 @@ pub fn of_site(config: &Config, layout: &Layout, host: &Host) -> Vec<Skeleton> {
         ("live_listen", &config.nginx.live_listen.to_string()),
         ("stage_listen", &config.nginx.stage_listen.to_string()),
         ("health_path", &config.nginx.health_path),
+        ("web", &own_name(layout, Role::Live)),
+        ("webstage", &own_name(layout, Role::Stage)),
     ];
     let pass = match config.nginx.upstream {
         Upstream::Socket => include_str!("../../skel/conf/pass-socket.conf"),
@@ -104,16 +106,15 @@ pub fn port_in(build_ini: &str) -> Option<u16> {
     build_ini.lines().find_map(|line| line.strip_prefix("set-placeholder = build-port="))?.parse().ok()
 }
 
-/// A build's nginx upstream for a role: `web` in `live.conf`, `webstage` in `stage.conf`.
-pub fn upstream(config: &Config, layout: &Layout, role: Role, port: u16) -> String {
+/// A build's nginx upstream for a role, by the name under which `site_conf`, the text of the site's own file, asks for it.
+pub fn upstream(config: &Config, layout: &Layout, role: Role, port: u16, site_conf: &str) -> String {
     let template = match config.nginx.upstream {
         Upstream::Socket => include_str!("../../skel/build/upstream-socket.conf"),
         Upstream::Port => include_str!("../../skel/build/upstream-port.conf"),
     };
-    let name = match role {
-        Role::Live => "web",
-        Role::Stage => "webstage",
-    };
+    let own = own_name(layout, role);
+    // A file from before sites had names of their own.
+    let name = if site_conf.contains(&own) { &own } else { plain_name(role) };
     render(
         template,
         &[
@@ -123,6 +124,19 @@ pub fn upstream(config: &Config, layout: &Layout, role: Role, port: u16) -> Stri
             ("port", &port.to_string()),
         ],
     )
+}
+
+/// The name of a role's upstream in nginx, which may serve several sites and takes each name once.
+fn own_name(layout: &Layout, role: Role) -> String {
+    let root = layout.root().to_string_lossy();
+    format!("{}-{}", plain_name(role), root.trim_start_matches('/').replace('/', "-"))
+}
+
+fn plain_name(role: Role) -> &'static str {
+    match role {
+        Role::Live => "web",
+        Role::Stage => "webstage",
+    }
 }
 
 /// A name for the site of a directory: its own, with what a site's name cannot have as `-`.
@@ -161,6 +175,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn each_site_has_upstreams_of_its_own_and_an_older_one_keeps_its_names() {
+        let config = config::parse("", Path::new("/srv/shop/builds.toml")).unwrap();
+        let layout = Layout::new(&config.site.root);
+        let skeletons = of_site(&config, &layout, &Host { nginx_globals: "", nginx_version: "" });
+        let shipped = skeletons.into_iter().find(|skeleton| skeleton.path == "site.conf").unwrap().text;
+        let older = shipped.replace("-srv-shop-deploy;", ";");
+        for (site_conf, live, stage) in
+            [(&shipped, "web-srv-shop-deploy", "webstage-srv-shop-deploy"), (&older, "web", "webstage")]
+        {
+            for (role, name) in [(Role::Live, live), (Role::Stage, stage)] {
+                assert!(site_conf.contains(&format!("set $upstream {name};")), "{site_conf}");
+                let upstream = upstream(&config, &layout, role, 2000, site_conf);
+                assert!(upstream.starts_with(&format!("upstream {name} {{")), "{upstream}");
+            }
+        }
+    }
+
     /// How often each sign that means something to uWSGI, nginx or a shell stands in what is written for a site.
     fn signs(config: &Config) -> Vec<usize> {
         let layout = Layout::new(&config.site.root);
@@ -171,7 +203,7 @@ mod tests {
             .map(|skeleton| skeleton.text);
         let text = texts.collect::<String>()
             + &build_ini(config, &manifest, port)
-            + &upstream(config, &layout, Role::Live, 2000);
+            + &upstream(config, &layout, Role::Live, 2000, "web-srv-shop-deploy");
         "\n\r\t ;{}()%$\"'`\\=#&|<>*?!,@\0".chars().map(|sign| text.matches(sign).count()).collect()
     }
 

@@ -58,8 +58,9 @@ pub fn write_missing(site: &Site) -> Result<bool> {
 /// # Errors
 /// A file cannot be written.
 pub fn write_upstreams(site: &Site, name: BuildName, port: u16) -> Result<()> {
+    let site_conf = files::read(&site.layout.conf().join("site.conf"))?.unwrap_or_default();
     for role in [Role::Live, Role::Stage] {
-        let upstream = skeletons::upstream(&site.config, &site.layout, role, port);
+        let upstream = skeletons::upstream(&site.config, &site.layout, role, port, &site_conf);
         files::write_if_changed(&site.layout.build(name).upstream(role), upstream.as_bytes(), Mode::Public)?;
     }
     Ok(())

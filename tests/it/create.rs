@@ -29,8 +29,9 @@ fn a_create_makes_the_documented_layout() {
     assert!(!site.build("a").join("zerg.ini").exists());
     assert_eq!(site.read("deploy/builds/a/.DEPLOY_TAG"), "v1.2\n");
     let root = site.root();
+    let own = root.display().to_string().replace('/', "-");
     let upstream = |name, link| {
-        format!("upstream {name} {{\n    server unix:{}/builds/{link}/run/web.sock;\n}}\n", root.display())
+        format!("upstream {name}{own} {{\n    server unix:{}/builds/{link}/run/web.sock;\n}}\n", root.display())
     };
     assert_eq!(site.read("deploy/builds/a/live.conf"), upstream("web", "_live"));
     assert_eq!(site.read("deploy/builds/a/stage.conf"), upstream("webstage", "_stage"));
