@@ -1,7 +1,7 @@
 //! Watching a build that went live: the site's log of requests, its workers, and requests of our own where nobody asks.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::crowd::Crowd;
@@ -120,7 +120,7 @@ fn run(site: &Site, subject: &Subject, mut watch: Watch, patience: Duration) -> 
         }
         if looked.is_none_or(|at| at.elapsed() >= LOOK) {
             looked = Some(Instant::now());
-            census.look(site, &subject.stats(site));
+            census.see(stats::workers(&subject.stats(site)).unwrap_or_default());
             moved = subject.moved(site);
             if heard.elapsed() >= SILENCE {
                 probes.iter_mut().for_each(Probes::send);
@@ -143,14 +143,15 @@ struct Census {
 }
 
 impl Census {
-    fn look(&mut self, site: &Site, socket: &Path) {
-        // With `cheaper`, uWSGI ends workers and starts them again as it needs them.
-        if site.config.uwsgi.cheaper > 0 {
-            return;
-        }
-        let workers = stats::workers(socket).unwrap_or_default();
-        for Worker { id, pid, spawns, .. } in workers.into_iter().filter(|worker| worker.pid > 0) {
-            if let Some((old, before)) = self.workers.insert(id, (pid, spawns)) {
+    fn see(&mut self, workers: Vec<Worker>) {
+        for worker in workers {
+            let Worker { id, pid, spawns, .. } = worker;
+            if !worker.started() {
+                // With `cheaper`, uWSGI has ended it itself, and the next one in its place is not there for a dead one.
+                self.workers.remove(&id);
+            } else if pid > 0
+                && let Some((old, before)) = self.workers.insert(id, (pid, spawns))
+            {
                 // A new master counts from one again.
                 self.deaths += if pid == old { 0 } else { spawns.saturating_sub(before).max(1) as usize };
             }
@@ -203,5 +204,34 @@ impl<'a> Probes<'a> {
         }
         self.under_way = still;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_dies_counts_and_one_that_is_not_needed_does_not() {
+        let worker =
+            |pid, spawns, status: &str| Worker { id: 1, pid, spawns, status: status.into(), ..Worker::default() };
+        let [first, second] = [worker(7, 1, "idle"), worker(8, 2, "busy")];
+        let (spent, fifth) = (worker(0, 1, "cheap"), worker(11, 5, "idle"));
+        let (going, starting) = (worker(7, 1, "cheap"), worker(0, 2, "idle"));
+        let anew = worker(20, 1, "idle");
+        for (looks, deaths) in [
+            (vec![&first, &first], 0),
+            (vec![&first, &second], 1),
+            (vec![&first, &starting, &second], 1),
+            (vec![&first, &fifth], 4),
+            (vec![&fifth, &anew], 1),
+            (vec![&spent, &second], 0),
+            (vec![&first, &going, &spent, &second], 0),
+            (vec![&first, &spent, &second, &fifth], 3),
+        ] {
+            let mut census = Census::default();
+            looks.iter().for_each(|&worker| census.see(vec![worker.clone()]));
+            assert_eq!(census.deaths, deaths, "{looks:?}");
+        }
     }
 }

@@ -1,10 +1,14 @@
 //! `watch`: a build that does worse than the one before is taken back, and no other is.
 
+use std::collections::BTreeSet;
 use std::process::Stdio;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::load::{CONFIG, Crowd, Failure, Load, Seen};
+use crate::look::stats;
 use crate::site::{Said, Site, wait_for};
 
 fn names(live: &str, stage: &str) -> (String, String) {
@@ -63,6 +67,28 @@ fn a_build_whose_workers_die_is_taken_back() {
 }
 
 #[test]
+fn deaths_that_no_request_meets_count_also_where_uwsgi_has_fewer_workers_at_times() {
+    for workers in ["workers = 1", "workers = 3\ncheaper = 1"] {
+        let site = Site::ready("plain", &format!("\n[uwsgi]\n{workers}\n"));
+        site.ok(&["swap-live"]);
+        let mut watch = site.command(&["watch"]).stderr(Stdio::piped()).spawn().unwrap();
+        wait_for("the first probe", || site.read("deploy/logs/b.access.log").lines().count() > 20);
+        let mut killed = BTreeSet::new();
+        wait_for("the end of the watch", || {
+            let pid = stats(&site, "b").and_then(|stats| stats["workers"][0]["pid"].as_i64()).unwrap_or_default();
+            if pid > 0 && killed.insert(pid) {
+                kill(Pid::from_raw(pid as i32), Signal::SIGKILL).unwrap();
+            }
+            watch.try_wait().unwrap().is_some()
+        });
+        let said = Said::from(watch.wait_with_output().unwrap());
+        assert_eq!(said.code, 6, "{said:?}");
+        assert!(said.err.contains("its 1 workers have died "), "{said:?}");
+        assert_eq!(site.names().0, "a");
+    }
+}
+
+#[test]
 fn a_canary_that_does_badly_is_ended() {
     let site = Site::ready("load", &format!("{CONFIG}\n[uwsgi]\nworkers = 3\n"));
     let load = Load::start(&[Crowd::at(site.live_port(), 8)]);
@@ -103,6 +129,7 @@ fn a_build_that_cannot_be_taken_back_is_told() {
     site.write("deploy/builds/b/fault", "broken");
     let error = site.fails(5, &["watch"]);
     assert!(error.contains("and a cannot take its place again"), "{error}");
+    assert!(error.contains("warm-up requests failed, the last with: / answered 500"), "{error}");
     assert_eq!(site.names(), names("b", "c"));
 }
 
