@@ -100,7 +100,28 @@ pub fn may_return(site: &Site, name: BuildName) -> Result<()> {
     let Some(target) = site.manifest(name)? else { return Ok(()) };
     // What cannot be read of others is no reason to stay with a bad build.
     let others: Vec<Manifest> = site.builds()?.into_iter().filter_map(|name| site.manifest(name).ok()?).collect();
-    migrations::may_return(&target, &others).map_err(|stop| Error::Migrations(Box::new(stop)))
+    let stop = |stop| Error::Migrations(Box::new(stop));
+    migrations::may_return(&target, &others).map_err(stop)?;
+    let live = site.links().live;
+    let Some(live) = others.iter().find(|made| Some(made.name) == live) else { return Ok(()) };
+    let unrecorded = migrations::unrecorded(&target, live, &others);
+    if unrecorded.is_empty() {
+        return Ok(());
+    }
+    match steps::migrations::earlier(site, live, &unrecorded) {
+        Ok(applied) => migrations::survives(name, live.name, &applied).map_err(stop),
+        Err(error @ Error::Interrupted { .. }) => Err(error),
+        // It may be so bad that it cannot answer.
+        Err(error) => {
+            let names = unrecorded.join(", ");
+            tracing::warn!(
+                "whether {name} survives {names}, which {} brings, nobody tells: {}",
+                live.name,
+                error.what()
+            );
+            Ok(())
+        }
+    }
 }
 
 /// The other builds that a migration must not break.

@@ -2,6 +2,7 @@
 //!
 //! Which operation is additive and which is destructive is told by `steps/migrations/judge.py`, with Django at hand.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,9 @@ pub struct Answer {
     /// Those of them that it has applied: database and migration.
     #[serde(default)]
     pub applied: Vec<(String, String)>,
+    /// Those that it was asked to judge, as far as they were applied before.
+    #[serde(default)]
+    pub earlier: Vec<Migration>,
     /// What kept it from telling or applying more.
     #[serde(default)]
     pub failure: Option<Failure>,
@@ -199,6 +203,26 @@ pub fn may_return(target: &Manifest, others: &[Manifest]) -> Result<(), Stop> {
         true => Ok(()),
         false => Err(Stop::Lost { name: target.name, migrations }),
     }
+}
+
+/// The migrations that the code of the live build brings and that of `target` does not, and of which no build tells that they
+/// were applied: somebody may have done so by hand, or for a build that is gone.
+pub fn unrecorded(target: &Manifest, live: &Manifest, others: &[Manifest]) -> Vec<String> {
+    let (Some(own), Some(new)) = (&target.migrations, &live.migrations) else { return Vec::new() };
+    let records = others.iter().filter_map(|made| made.migrations.as_ref());
+    let told = records.flat_map(|record| &record.applied).map(|one| &one.migration);
+    let accounted: HashSet<&String> = own.known.iter().chain(told).collect();
+    new.known.iter().filter(|name| !accounted.contains(name)).cloned().collect()
+}
+
+/// Whether a build can be live again though `migrations` were applied for build `live`, which it does not know.
+///
+/// # Errors
+/// One of them is destructive.
+pub fn survives(target: BuildName, live: BuildName, migrations: &[Migration]) -> Result<(), Stop> {
+    let destructive = migrations.iter().filter(|one| one.class() == Class::Destructive);
+    let migrations: Vec<_> = destructive.map(|one| (live, one.migration.clone())).collect();
+    if migrations.is_empty() { Ok(()) } else { Err(Stop::Lost { name: target, migrations }) }
 }
 
 /// Why a build's migrations stop a command.

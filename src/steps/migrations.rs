@@ -1,14 +1,15 @@
 //! A build's database migrations, asked of its own Python.
 
 use std::path::Path;
+use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::making::Making;
 use super::{Note, in_build};
 use crate::error::{Error, Result};
 use crate::model::manifest::Manifest;
-use crate::model::migrations::{Answer, Failure, Kind};
+use crate::model::migrations::{Answer, Failure, Kind, Migration};
 use crate::model::name::BuildName;
 use crate::site::Site;
 use crate::system::files;
@@ -20,6 +21,9 @@ const RUN: &str = include_str!("migrations/run.py");
 
 /// Tells which operations older code survives.
 const JUDGE: &str = include_str!("migrations/judge.py");
+
+/// How long a rollback waits for what the live build tells: several times as long as a large project takes to load.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What names the settings where there is no `manage.py`.
 const SETTINGS: &str = "DJANGO_SETTINGS_MODULE";
@@ -79,6 +83,18 @@ pub fn apply(site: &Site, made: &Manifest, destructive: bool) -> Result<Answer> 
     read(made.name, told.as_bytes())
 }
 
+/// Which of `migrations` were applied to a build's databases, each judged.
+///
+/// # Errors
+/// As [`look`]; or it takes longer than whoever waits for a rollback should.
+pub fn earlier(site: &Site, made: &Manifest, migrations: &[String]) -> Result<Vec<Migration>> {
+    let wish = json!({ "databases": site.config.migrate.databases, "judge": migrations, "apply": false, "into": null });
+    let told = python(site, made, &wish).patience(PATIENCE).output().map_err(|error| not_told(made.name, error))?;
+    let answer = read(made.name, &told)?;
+    failed(site, made.name, &answer)?;
+    Ok(answer.earlier)
+}
+
 /// What is wrong with an answer, if something is.
 ///
 /// # Errors
@@ -97,9 +113,14 @@ fn program(site: &Site, made: &Manifest, apply: bool, destructive: bool, into: O
         "databases": site.config.migrate.databases,
         "apply": apply,
         "destructive": destructive,
+        "judge": null,
         "wait": site.patience().as_secs_f64(),
         "into": into,
     });
+    python(site, made, &wish)
+}
+
+fn python(site: &Site, made: &Manifest, wish: &Value) -> Run {
     let argv = ["python", "-c", RUN, JUDGE, &wish.to_string()].map(str::to_owned);
     in_build(site, made.name, &made.tag, &argv)
 }

@@ -117,6 +117,37 @@ fn a_build_that_does_not_know_what_was_dropped_is_not_live_again() {
 }
 
 #[test]
+fn what_no_build_tells_of_is_asked_for() {
+    let made = |number, record: Option<(&[&str], &[&str])>| {
+        let of = |name: &&str| Applied {
+            database: "default".into(),
+            migration: name.to_string(),
+            class: Class::Additive,
+            at: 1,
+        };
+        let migrations = record.map(|(known, applied)| Record {
+            leaves: Vec::new(),
+            known: known.iter().map(|&name| name.into()).collect(),
+            applied: applied.iter().map(of).collect(),
+        });
+        Manifest { migrations, ..Manifest::begin(build(number), 0, Origin::default()) }
+    };
+    let target = made(0, Some((&["shop.1"], &[])));
+    let live = made(2, Some((&["shop.1", "shop.2", "shop.3"], &[])));
+    let third = made(1, Some((&["shop.1", "shop.2"], &["shop.2"])));
+    assert_eq!(unrecorded(&target, &live, &[target.clone(), live.clone()]), ["shop.2", "shop.3"]);
+    assert_eq!(unrecorded(&target, &live, &[third, live.clone()]), ["shop.3"]);
+    // Nobody has asked one of the two.
+    assert!(unrecorded(&made(0, None), &live, &[]).is_empty());
+    assert!(unrecorded(&target, &made(2, None), &[]).is_empty());
+
+    let (additive, destructive) = (migration("shop.2", &[None]), migration("shop.3", &[None, Some("it")]));
+    assert_eq!(survives(build(0), build(2), std::slice::from_ref(&additive)), Ok(()));
+    let lost = Stop::Lost { name: build(0), migrations: vec![(build(2), "shop.3".into())] };
+    assert_eq!(survives(build(0), build(2), &[additive, destructive]), Err(lost));
+}
+
+#[test]
 fn a_record_keeps_what_was_applied_before() {
     let answer = |name: &str, applied: bool| Answer {
         django: true,
@@ -124,6 +155,7 @@ fn a_record_keeps_what_was_applied_before() {
         known: vec![name.into()],
         unapplied: vec![migration(name, &[Some("it")])],
         applied: if applied { vec![("default".into(), name.into())] } else { Vec::new() },
+        earlier: Vec::new(),
         failure: None,
     };
     let first = Record::after(None, &answer("shop.1", true), 5);

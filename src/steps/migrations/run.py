@@ -1,8 +1,8 @@
 """Tells which migrations of a build its databases lack, and applies them.
 
 Its arguments are the program judge.py, which needs Django, and a JSON object: `databases`, a list of aliases; `apply`, whether to apply what is additive, and `destructive`,
-whether also what is not; `wait`, how many seconds to wait for whoever migrates the same database; `into`, the file to which the
-answer goes instead of standard output.
+whether also what is not; `judge`, migrations of which only those that were applied are told, or null; `wait`, how many seconds to
+wait for whoever migrates the same database; `into`, the file to which the answer goes instead of standard output.
 """
 
 import json
@@ -105,13 +105,26 @@ def executor_of(connection):
 
 
 def unapplied(executor):
-    """The migrations that a database lacks, in the order in which they would be applied, each judged."""
+    """The migrations that a database lacks."""
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return {name((one.app_label, one.name)) for one, _ in plan}
+
+
+def applied(loader, asked):
+    """Those of the migrations that are asked for that a database has."""
+    found = asked.intersection(name(key) for key in loader.applied_migrations)
+    # What takes the place of others does nothing that they have not done.
+    joined = {name(key): {name(part) for part in one.replaces} for key, one in loader.disk_migrations.items() if one.replaces}
+    return {key for key in found if key not in joined or found & joined[key]}
+
+
+def judged(executor, asked):
+    """The migrations that are asked for, in the order in which they are applied, each judged."""
     from django.db.migrations.state import ProjectState
 
-    loader = executor.loader
-    lacking = {name((one.app_label, one.name)) for one, _ in executor.migration_plan(loader.graph.leaf_nodes())}
-    if not lacking:
+    if not asked:
         return []
+    loader = executor.loader
     empty = not executor.recorder.applied_migrations()
     rules = {"__name__": "judge"}
     exec(compile(sys.argv[1], "judge.py", "exec"), rules)
@@ -120,11 +133,11 @@ def unapplied(executor):
     for migration, _ in executor.migration_plan(loader.graph.leaf_nodes(), clean_start=True):
         key, app, operations = name((migration.app_label, migration.name)), migration.app_label, []
         for operation in migration.operations:
-            if key in lacking:
-                judged = list(judge.judge(operation, app, state))
-                operations += [told(one, None if empty else why) for one, why in judged]
+            if key in asked:
+                inner = list(judge.judge(operation, app, state))
+                operations += [told(one, None if empty else why) for one, why in inner]
             operation.state_forwards(app, state)
-        if key in lacking:
+        if key in asked:
             found.append({"database": executor.connection.alias, "migration": key, "operations": operations})
     return found
 
@@ -145,12 +158,12 @@ def told(operation, why):
 def answer(wish):
     if not set_up():
         return {"django": False}
-    found = {"django": True, "leaves": [], "known": [], "unapplied": [], "applied": [], "failure": None}
+    found = {"django": True, "leaves": [], "known": [], "unapplied": [], "applied": [], "earlier": [], "failure": None}
     try:
         with ExitStack() as locks:
             look(found, wish, locks)
-            judged = [operation for migration in found["unapplied"] for operation in migration["operations"]]
-            if wish["apply"] and (wish["destructive"] or all(operation["class"] == "additive" for operation in judged)):
+            operations = [operation for migration in found["unapplied"] for operation in migration["operations"]]
+            if wish["apply"] and (wish["destructive"] or all(operation["class"] == "additive" for operation in operations)):
                 apply(found)
     except Stop as stop:
         found["failure"] = stop.failure
@@ -173,7 +186,10 @@ def look(found, wish, locks):
             if wish["apply"]:
                 locks.enter_context(alone(connection, wish["wait"]))
             executor = executor_of(connection)
-            found["unapplied"] += unapplied(executor)
+            if wish["judge"] is None:
+                found["unapplied"] += judged(executor, unapplied(executor))
+            else:
+                found["earlier"] += judged(executor, applied(executor.loader, set(wish["judge"])))
         except (DatabaseError, InterfaceError, ImproperlyConfigured) as error:
             raise Stop("database", alias, str(error).strip()) from None
         loader = executor.loader
