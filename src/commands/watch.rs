@@ -81,14 +81,19 @@ pub fn keep_or_take_back(
 ) -> Result<Watched> {
     let watched = watch::live(site, new, old, since, seconds)?;
     let Some(fault) = &watched.fault else { return Ok(watched) };
-    let next = mend(new);
-    let worse = |problem, next| Error::Unhealthy { name: new, problem, evidence: fault.to_string(), next };
-    let Some(old) = old else { return Err(worse("it does badly, and no build was live before it".into(), next)) };
+    let worse = |problem, evidence, next| Error::Unhealthy { name: new, problem, evidence, next };
+    let Some(old) = old else {
+        return Err(worse("it does badly, and no build was live before it".into(), fault.to_string(), mend(new)));
+    };
     match signals::shielded(|| take_back(site, new, old, fault)) {
-        Ok(()) => Err(Error::RolledBack(Box::new(worse(format!("it did badly, and {old} is live again"), next)))),
+        Ok(()) => {
+            let taken_back = worse(format!("it did badly, and {old} is live again"), fault.to_string(), mend(new));
+            Err(Error::RolledBack(Box::new(taken_back)))
+        }
         Err(error) => Err(worse(
             format!("it does badly, and {old} cannot take its place again"),
-            format!("{}: {}; builds status shows the builds to go to", error.what(), error.cause()),
+            format!("{fault}\n{}: {}", error.what(), error.cause()),
+            format!("{}; builds status shows the builds to go to", error.next()),
         )),
     }
 }

@@ -125,10 +125,56 @@ fn additive_migrations_are_applied_and_destructive_ones_wait_for_a_word() {
     assert_eq!(told[0], ["c", "done", "shop.0002_note"]);
     assert_eq!(told[1][..2], ["d", "refused"]);
     assert_eq!(told[2..], [["d", "done", "shop.0003_no_colour"]]);
+    // Nor does a watch go that way by itself.
+    site.configure(&settings("[warmup]\npaths = [\"/nowhere\"]\n"));
+    let said = site.fails(5, &["watch"]);
+    assert!(said.contains("build d is unhealthy: it does badly, and a cannot take its place again"), "{said}");
+    assert!(
+        said.contains("/nowhere answered 404") && said.contains("since it was made: shop.0003_no_colour"),
+        "{said}"
+    );
+    assert!(said.contains(" next: take them back first") && said.contains("builds rollback a --force"), "{said}");
     site.ok(&["rollback", "--force"]);
     assert_eq!(site.names(), ("a".into(), "d".into()));
     // d knows what was applied for it, and c what it was written for.
     site.ok(&["rollback", "d"]);
+}
+
+/// Makes a build of the source, live, whose migrations somebody else applies.
+fn live_by_hand(site: &Site, name: &str) {
+    site.ok(&["create", name]);
+    site.ok(&["run", name, "--", "python", "manage.py", "migrate"]);
+    assert_eq!(site.json(&["migrate", name])["changed"], false);
+    site.ok(&["stage", name]);
+    site.ok(&["swap-live"]);
+}
+
+#[test]
+fn a_rollback_asks_the_live_build_of_what_nobody_has_written_down() {
+    let site = ready("");
+    site.ok(&["migrate", "a"]);
+    lay(&site, "additive");
+    live_by_hand(&site, "c");
+    site.ok(&["rollback"]);
+    site.ok(&["swap-live"]);
+    assert_eq!(site.names(), ("c".into(), "a".into()));
+
+    lay(&site, "destructive");
+    live_by_hand(&site, "d");
+    let said = site.fails(3, &["rollback", "a"]);
+    assert!(
+        said.contains("destructive migrations were applied since it was made: shop.0003_no_colour, for d"),
+        "{said}"
+    );
+    // c knows all that d does but one.
+    assert!(site.fails(3, &["rollback"]).contains("build c does not know the databases any more"));
+    assert_eq!(site.names(), ("d".into(), "c".into()));
+
+    // A build that is too bad to answer is no reason to stay with it.
+    site.write("deploy/builds/d/settings.py", "raise ValueError(\"no milk\")\n");
+    let said = site.run(&["rollback"]);
+    assert_eq!((said.code, said.out.as_str()), (0, "build c is live again; d is staged\n"), "{said:?}");
+    assert!(said.err.contains("whether c survives shop.0003_no_colour, which d brings, nobody tells: "), "{said:?}");
 }
 
 #[test]
