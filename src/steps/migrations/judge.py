@@ -112,8 +112,7 @@ class Judge:
 
     def of_RenameField(self, operation, app, model):
         field = model.fields[operation.old_name]
-        kept = not field.many_to_many and (field.db_column or not self.has_column(field))
-        return ADDITIVE if kept else "older code asks for it by the old name"
+        return ADDITIVE if field.db_column or not self.has_column(field) else "older code asks for it by the old name"
 
     def of_AddField(self, operation, app, model):
         field = operation.field
@@ -128,16 +127,16 @@ class Judge:
         return "all rows of older code would have the same value" if field.unique else ADDITIVE
 
     def of_AlterField(self, operation, app, model):
-        return self.narrower(model.fields[operation.name], operation.field)
+        return self.narrower(operation.name, model.fields[operation.name], operation.field)
 
-    def narrower(self, old, new):
+    def narrower(self, name, old, new):
         """Why a field takes less than before, or is another, or ADDITIVE."""
         if old.many_to_many or new.many_to_many:
             same = old.many_to_many and new.many_to_many and table(old) == table(new)
             return ADDITIVE if same else "its table is another"
         if getattr(old, "generated", False) or getattr(new, "generated", False):
-            return ADDITIVE if old.deconstruct()[1:] == new.deconstruct()[1:] else "its value is computed in another way"
-        if column(old) != column(new):
+            return "its value may be computed in another way"
+        if column(name, old) != column(name, new):
             return "older code asks for it by the old name"
         if old.null and not new.null:
             return "older code may write NULL"
@@ -185,8 +184,8 @@ def has_default(field):
     return getattr(field, "db_default", NOT_PROVIDED) is not NOT_PROVIDED
 
 
-def column(field):
-    return field.db_column or (f"{field.name}_id" if isinstance(field, ForeignKey) else field.name)
+def column(name, field):
+    return field.db_column or (f"{name}_id" if isinstance(field, ForeignKey) else name)
 
 
 def target(field):
