@@ -114,11 +114,11 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::system::tree::scratch::Scratch;
 
     #[test]
     fn two_links_change_places_by_one_rename_and_say_so_on_the_way() {
-        let dir = std::env::temp_dir().join(format!("builds-exchange-{}", std::process::id()));
-        fs::create_dir_all(&dir).unwrap();
+        let dir = Scratch::new();
         let (live, stage) = (dir.join("_live"), dir.join("_stage"));
         symlink("a", &live).unwrap();
         symlink("b", &stage).unwrap();
@@ -132,6 +132,5 @@ mod tests {
         }
         fs::remove_file(dir.join(TURN)).unwrap();
         assert!(target(&stage).unwrap().starts_with(TURN), "no build, and not missing");
-        fs::remove_dir_all(&dir).unwrap();
     }
 }

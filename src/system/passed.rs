@@ -57,11 +57,11 @@ mod tests {
     use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
     use super::*;
+    use crate::system::tree::scratch::Scratch;
 
     #[test]
     fn sockets_that_are_passed_on_are_known_by_their_path_and_take_more_connections() {
-        let directory = std::env::temp_dir().join(format!("builds-passed-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
+        let directory = Scratch::new();
         let (server, web) = (directory.join("zerg.sock"), directory.join("web.sock"));
         let (listener, passed) = (UnixListener::bind(&server).unwrap(), UnixListener::bind(&web).unwrap());
         net::listen(&passed, 1).unwrap();
@@ -80,6 +80,5 @@ mod tests {
         deepen(&sockets[0]).unwrap();
         let waiting: Vec<_> = (0..50).map(|_| UnixStream::connect(&web).unwrap()).collect();
         drop(waiting);
-        std::fs::remove_dir_all(&directory).unwrap();
     }
 }

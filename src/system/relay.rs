@@ -84,11 +84,11 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     use super::*;
+    use crate::system::tree::scratch::Scratch;
 
     #[test]
     fn what_waits_is_answered_by_the_other_side() {
-        let directory = std::env::temp_dir().join(format!("builds-relay-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
+        let directory = Scratch::new();
         let (held, web) = (directory.join("held.sock"), directory.join("web.sock"));
         let (listener, behind) = (UnixListener::bind(&held).unwrap(), UnixListener::bind(&web).unwrap());
         let answers = std::thread::spawn(move || {
@@ -115,6 +115,5 @@ mod tests {
         assert_eq!(relay(&OwnedFd::from(listener), &web), 100);
         clients.into_iter().for_each(|client| client.join().unwrap());
         answers.join().unwrap();
-        std::fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::load::{CONFIG, Crowd, KeepAlive, Load};
-use crate::look::{in_request, processes_of, stats, stats_at};
+use crate::look::{build_of, in_request, processes_of, stats, stats_at};
 use crate::site::{Said, Site, get, wait_for};
 
 /// How many requests workers have answered.
@@ -95,10 +95,6 @@ fn it_comes_once_changes_and_goes_once() {
     assert!(is_canary(&site, "b"));
     site.ok(&["swap-live"]);
     assert!(!is_canary(&site, "b"));
-}
-
-fn build_of(body: &str) -> String {
-    serde_json::from_str::<Value>(body).unwrap()["build"].as_str().unwrap().to_owned()
 }
 
 #[test]

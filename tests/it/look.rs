@@ -11,6 +11,25 @@ use serde_json::Value;
 
 use crate::site::Site;
 
+/// Names as [`Site::names`] tells them.
+pub fn names(live: &str, stage: &str) -> (String, String) {
+    (live.into(), stage.into())
+}
+
+/// The build that answers at the live server.
+#[track_caller]
+pub fn shown(site: &Site) -> String {
+    let (status, body) = site.live("/");
+    assert_eq!(status, 200, "{body}");
+    build_of(&body)
+}
+
+/// The build that says so in its answer.
+#[track_caller]
+pub fn build_of(body: &str) -> String {
+    serde_json::from_str::<Value>(body).unwrap()["build"].as_str().unwrap().to_owned()
+}
+
 /// A process as `/proc` shows it.
 #[derive(Clone, Debug)]
 pub struct Process {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::history::changes;
 use crate::load::{Crowd, Load};
+use crate::look::{names, shown};
 use crate::proof::operations;
 use crate::site::{Site, wait_for};
 
@@ -19,18 +20,6 @@ fn after_three() -> Site {
     site.ok(&["swap-live"]);
     assert_eq!(site.names(), names("c", "b"));
     site
-}
-
-fn names(live: &str, stage: &str) -> (String, String) {
-    (live.into(), stage.into())
-}
-
-/// The build that answers at the live server.
-#[track_caller]
-fn shown(site: &Site) -> String {
-    let (status, body) = site.live("/");
-    assert_eq!(status, 200, "{body}");
-    serde_json::from_str::<Value>(&body).unwrap()["build"].as_str().unwrap().to_owned()
 }
 
 #[test]

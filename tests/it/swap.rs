@@ -10,23 +10,11 @@ use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::load::{Crowd, Load};
-use crate::look::nginx_workers;
+use crate::look::{names, nginx_workers, shown};
 use crate::proof::operations;
 use crate::site::{Site, wait_for};
 
 const PORT_MODE: &str = "\n[nginx]\nupstream = \"port\"\n";
-
-fn names(live: &str, stage: &str) -> (String, String) {
-    (live.into(), stage.into())
-}
-
-/// The build that answers at the live server.
-#[track_caller]
-fn shown(site: &Site) -> String {
-    let (status, body) = site.live("/");
-    assert_eq!(status, 200, "{body}");
-    serde_json::from_str::<serde_json::Value>(&body).unwrap()["build"].as_str().unwrap().to_owned()
-}
 
 #[test]
 fn a_swap_exchanges_live_and_stage_and_leaves_nginx_alone() {

@@ -8,12 +8,8 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::load::{CONFIG, Crowd, Failure, Load, Seen};
-use crate::look::stats;
+use crate::look::{names, stats};
 use crate::site::{Said, Site, wait_for};
-
-fn names(live: &str, stage: &str) -> (String, String) {
-    (live.into(), stage.into())
-}
 
 /// Makes build b live under load, with a fault of `fixtures/load`, and watches it; what users saw.
 #[track_caller]
