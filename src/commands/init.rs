@@ -13,8 +13,9 @@ use crate::model::skeletons;
 use crate::model::tag::Tag;
 use crate::model::wish::Wish;
 use crate::report::Done;
+use crate::serve::conf;
 use crate::serve::emperor::Emperor;
-use crate::serve::{conf, names};
+use crate::serve::names::{self, Moved};
 use crate::site::{CONFIG, Site};
 use crate::steps::source::guess_module;
 use crate::steps::{Course, in_build};
@@ -38,34 +39,12 @@ pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
         emperor.await_start(&site)?;
     }
 
-    let before = site.names()?;
-    let (live, stage) = choose(&site, before)?;
-    let names = Names { live: Some(live), stage: Some(stage) };
-    if before != names {
-        site.check_thawed()?;
-    }
     let mut changed = wrote || fetched;
-    for name in [live, stage] {
-        changed |= ensure(&site, name)?;
-    }
-    if before.live.is_none() {
-        run_commands(&site, live)?;
-    }
-    for name in [live, stage] {
-        changed |= serve(&site, name)?;
-    }
-    // In the order of the names, as every command that takes two.
-    let _first = site.claim(BuildRef::Name(live.min(stage)))?;
-    let _second = site.claim(BuildRef::Name(live.max(stage)))?;
-    let moved = site.noting(Action::Init, live, |deed| {
-        let before = deed.lock_names()?;
-        if before != names {
-            site.check_thawed()?;
+    let (live, stage, moved) = loop {
+        if let Some(named) = name(&site, &mut changed)? {
+            break named;
         }
-        let moved = names::move_to(&site, before, names)?;
-        deed.changed(moved.links || moved.reloaded);
-        Ok(moved)
-    })?;
+    };
     let nginx = &site.config.nginx;
     let text =
         format!("build {live} is live on {}, build {stage} is staged on {}", nginx.live_listen, nginx.stage_listen);
@@ -73,6 +52,41 @@ pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
         .with("live", live)
         .with("stage", stage)
         .with("nginx_reloaded", moved.reloaded))
+}
+
+/// Gives the names to two builds that serve, or leaves them to those that have them; `None` where somebody moved a name
+/// meanwhile, so that it may be the turn of others.
+fn name(site: &Site, changed: &mut bool) -> Result<Option<(BuildName, BuildName, Moved)>> {
+    let before = site.names()?;
+    let (live, stage) = choose(site, before)?;
+    let names = Names { live: Some(live), stage: Some(stage) };
+    if before != names {
+        site.check_thawed()?;
+    }
+    for name in [live, stage] {
+        *changed |= ensure(site, name)?;
+    }
+    if before.live.is_none() {
+        run_commands(site, live)?;
+    }
+    for name in [live, stage] {
+        *changed |= serve(site, name)?;
+    }
+    // In the order of the names, as every command that takes two.
+    let _first = site.claim(BuildRef::Name(live.min(stage)))?;
+    let _second = site.claim(BuildRef::Name(live.max(stage)))?;
+    site.noting(Action::Init, live, |deed| {
+        if deed.lock_names()? != before {
+            deed.changed(false);
+            return Ok(None);
+        }
+        if before != names {
+            site.check_thawed()?;
+        }
+        let moved = names::move_to(site, before, names)?;
+        deed.changed(moved.links || moved.reloaded);
+        Ok(Some((live, stage, moved)))
+    })
 }
 
 /// The builds that the names have, or else the first two names that are free or were begun.

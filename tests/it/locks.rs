@@ -225,6 +225,20 @@ fn of_two_inits_one_makes_the_builds_and_the_other_waits() {
     assert_eq!(site.names(), ("a".into(), "b".into()));
 }
 
+#[test]
+fn an_init_leaves_the_names_to_those_who_got_them_meanwhile() {
+    let site = Site::ready("plain", "");
+    let build = hold(&site, "build-a.lock");
+    let heard = site.dir.join("heard");
+    let mut init = site.command(&["init"]);
+    let mut init = init.stdout(Stdio::null()).stderr(File::create(&heard).unwrap()).spawn().unwrap();
+    wait_for("the wait", || fs::read_to_string(&heard).unwrap().contains("waiting for build a"));
+    site.ok(&["swap-live"]);
+    drop(build);
+    assert!(init.wait().unwrap().success());
+    assert_eq!(site.names(), ("b".into(), "a".into()));
+}
+
 /// Live and stage are two builds, and each answers under its name with all of its workers.
 #[track_caller]
 pub fn assert_both_names_serve(site: &Site, said: &[Said]) {
