@@ -23,6 +23,10 @@ pub fn start(site: &Site, name: BuildName) -> Result<bool> {
         return Ok(false);
     }
     Emperor::Vassals.wake(site)?;
+    if !linked {
+        // One that a killed command has ended a moment ago still has the port, and the link's name.
+        Emperor::Vassals.wait_gone(site, name, &paths.vassal_ini(), &paths.vassal_stats())?;
+    }
     if !linked && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err() {
         return Err(Trouble::PortTaken { name, port }.into());
     }

@@ -152,10 +152,8 @@ impl<'a> Zerg<'a> {
                 Place::Own(_) => "../../conf/zerg.skel",
                 Place::Beside => "../../conf/canary.skel",
             };
-            if self.place == Place::Beside {
-                // One that was just ended by a command that was killed then: the emperor would take the new link for a change.
-                Emperor::Zergs.wait_gone(self.site, self.name, &self.paths.ini(), &self.paths.stats())?;
-            }
+            // One that was just ended by a command that was killed then: the emperor would take the new link for a change.
+            Emperor::Zergs.wait_gone(self.site, self.name, &self.paths.ini(), &self.paths.stats())?;
             files::link(Path::new(skeleton), &self.paths.ini())?;
         }
         let end = self.await_start(fresh);

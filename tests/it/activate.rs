@@ -1,13 +1,14 @@
 //! `activate` returns when the build is ready, or leaves it inactive.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::look::{Process, processes_of, worker_pids, workers};
-use crate::site::{Site, get, wait_for};
+use crate::look::{Process, processes_of, stats_at, worker_pids, workers};
+use crate::site::{Said, Site, get, wait_for};
 
 const SLOW: &str = "\n[env]\nSLOW_LOAD = \"3\"\n";
 
@@ -194,4 +195,38 @@ fn a_skeleton_that_uwsgi_refuses_is_not_blamed_on_the_application() {
     assert!(error.contains("next: builds doctor shows what was changed in conf/"), "{error}");
     site.write("deploy/conf/zerg.skel", &skeleton);
     site.ok(&["activate", "a"]);
+}
+
+/// Runs a command that is killed right behind the removal of a link of a build.
+fn killed_behind_the_link(site: &Site, args: &[&str], build: &str) {
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-o", "/dev/null", "-e", "trace=fsync", "-e", "inject=fsync:signal=KILL", "-P"]);
+    strace.arg(site.build(build)).args(&site.caller).args(args).current_dir(&site.dir);
+    assert!(!strace.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success());
+}
+
+#[test]
+fn what_a_killed_command_has_told_to_end_is_waited_for() {
+    let site = listening("plain", "");
+    let build = site.build("a");
+    for (verb, kind) in [("stop", "vassal"), ("deactivate", "zerg")] {
+        let stats = stats_at(&build.join(format!("run/{kind}.stats"))).unwrap();
+        let master = Pid::from_raw(stats["pid"].as_i64().unwrap() as i32);
+        killed_behind_the_link(&site, &[verb, "a"], "a");
+        assert!(!build.join(format!("{kind}.ini")).is_symlink());
+        // It takes its time to end, unless the emperor, who looks each second, was faster.
+        _ = kill(master, Signal::SIGSTOP);
+        // A drain on a full disk leaves no mark.
+        drop(fs::remove_file(build.join("run/zerg.draining")));
+        let mut activate = site.command(&["activate", "a"]);
+        let mut activate = activate.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let began = Instant::now();
+        wait_for("a second of its wait", || {
+            began.elapsed() > Duration::from_secs(1) || activate.try_wait().unwrap().is_some()
+        });
+        _ = kill(master, Signal::SIGCONT);
+        let said = Said::from(activate.wait_with_output().unwrap());
+        assert_eq!(said.code, 0, "{verb}: {said:?}");
+        assert_eq!((site.status("a")["state"].clone(), get(site.port("a"), "/").0), ("ready".into(), 200));
+    }
 }
