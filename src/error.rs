@@ -312,7 +312,9 @@ fn join(what: &str, cause: &str) -> String {
 fn advice(path: &Path, error: &io::Error) -> String {
     let path = path.display();
     match error.kind() {
-        io::ErrorKind::PermissionDenied => format!("ls -ld {path} shows who may; run builds as that user"),
+        io::ErrorKind::PermissionDenied => {
+            format!("ls -ld {path} shows who may: run builds as that user; builds doctor tells what root has left")
+        }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "df -h and df -i show what is full; builds rm removes a build that is no longer needed".into()
         }

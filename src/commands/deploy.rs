@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use clap::Args;
 use serde_json::json;
 
-use super::{Cli, canary};
+use super::{Cli, canary, create};
 use crate::error::{Error, Result};
 use crate::model::change::Action;
 use crate::model::name::BuildName;
@@ -83,6 +83,7 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     if arguments.abort {
         return undo::abort(&site, cut_short(&site)?);
     }
+    create::check_user(&site)?;
     let plan = plan(&site, arguments, || begin(&site, order))?;
     site.noting(Action::Deploy, plan.build, |_| execute(&site, plan, cli.common.json))
 }

@@ -25,7 +25,7 @@ pub struct Finding {
 }
 
 /// What is examined, in the order in which an operator mends it.
-const EXAMINATIONS: [fn(&Site) -> Vec<Finding>; 16] = [
+const EXAMINATIONS: [fn(&Site) -> Vec<Finding>; 17] = [
     host::programs,
     host::limits,
     disk::room,
@@ -33,6 +33,7 @@ const EXAMINATIONS: [fn(&Site) -> Vec<Finding>; 16] = [
     site::source,
     site::stores,
     site::secrets,
+    site::owners,
     uwsgi::skeletons,
     uwsgi::emperors,
     ports::ports,

@@ -1,8 +1,5 @@
 //! The site's own skeletons in `conf/`: written once, then the operator's.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
-
 use nix::unistd::geteuid;
 
 use crate::error::{Error, Result};
@@ -40,7 +37,7 @@ pub fn write_missing(site: &Site) -> Result<bool> {
     files::directory(&layout.run().join("nginx"))?;
     // Whichever nginx serves the site, and as whom: each may append to it.
     let log = layout.requests_log();
-    OpenOptions::new().append(true).create(true).mode(0o640).open(&log).map_err(Error::io("open", &log))?;
+    files::append(&log).map_err(Error::io("open", &log))?;
     let mut wrote = false;
     for skeleton in shipped(site) {
         let path = layout.conf().join(skeleton.path);

@@ -1,10 +1,13 @@
 //! The two emperors: what they run, and how they are woken.
 
 use std::fmt;
+use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::unistd::Uid;
 use serde::Deserialize;
 
 use super::{Trouble, stats};
@@ -31,6 +34,11 @@ pub enum Emperor {
 struct EmperorStats {
     #[serde(deserialize_with = "stats::few")]
     vassals: Vec<Instance>,
+}
+
+/// The user who runs the site's builds, or last did: whose the vassals' emperor is.
+pub fn user(site: &Site) -> Option<Uid> {
+    fs::metadata(Emperor::Vassals.socket(site)).ok().map(|data| Uid::from_raw(data.uid()))
 }
 
 /// Something that an emperor runs.

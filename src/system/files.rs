@@ -9,11 +9,11 @@ use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nix::unistd::syncfs;
+use nix::unistd::{geteuid, syncfs};
 
 use crate::error::{Error, Result};
 
@@ -69,6 +69,7 @@ fn put(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode.bits()).open(path)?;
     // The mode at creation passes through the umask, and a file left by a killed process keeps its old one.
     file.set_permissions(Permissions::from_mode(mode.bits()))?;
+    hand_over(path);
     file.write_all(content)?;
     sync(&file)
 }
@@ -92,6 +93,7 @@ fn point(target: &Path, path: &Path) -> io::Result<()> {
     let temporary = beside(path);
     drop(fs::remove_file(&temporary));
     symlink(target, &temporary)
+        .map(|()| hand_over(&temporary))
         .and_then(|()| fs::rename(&temporary, path))
         .inspect_err(|_| drop(fs::remove_file(&temporary)))
 }
@@ -146,7 +148,7 @@ pub fn directory(path: &Path) -> Result<()> {
     missing.reverse();
     missing
         .into_iter()
-        .try_for_each(|place| fs::create_dir_all(place).and_then(|()| sync_parent(place)))
+        .try_for_each(|place| fs::create_dir_all(place).map(|()| hand_over(place)).and_then(|()| sync_parent(place)))
         .map_err(Error::io("make the directory", path))
 }
 
@@ -183,6 +185,31 @@ fn sync(file: &File) -> io::Result<()> {
 /// Some of it is not.
 pub fn sync_all(directory: &Path) -> Result<()> {
     File::open(directory).and_then(|opened| Ok(syncfs(&opened)?)).map_err(Error::io("write to the disk", directory))
+}
+
+/// Opens a file to append to it, as a log; it is made where there is none, for the owner and the group.
+///
+/// # Errors
+/// It cannot be made or written.
+pub fn append(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).append(true).create(true).mode(Mode::Group.bits()).open(path)?;
+    hand_over(path);
+    Ok(file)
+}
+
+/// Gives what root has made to the owner of its directory, who could not go on with it otherwise. Where the file system
+/// refuses it, what was to be done is done all the same, and `builds doctor` finds the file.
+fn hand_over(path: &Path) {
+    if !geteuid().is_root() {
+        return;
+    }
+    if let (Ok(own), Ok(directory)) =
+        (fs::symlink_metadata(path), fs::metadata(path.parent().unwrap_or(Path::new("/"))))
+        && own.uid() == 0
+        && directory.uid() != 0
+    {
+        lchown(path, Some(directory.uid()), Some(directory.gid())).ok();
+    }
 }
 
 /// The text of a file, or `None` where there is none.

@@ -1,11 +1,7 @@
 //! A file to which several processes append lines, and that is put aside when it is full.
 
-use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, chown};
 use std::path::Path;
-
-use nix::unistd::geteuid;
 
 use super::files;
 use crate::error::{Error, Result};
@@ -17,7 +13,7 @@ use crate::error::{Error, Result};
 /// It is not known to be on the disk; a part of it may be.
 pub fn append(path: &Path, text: impl FnOnce(Option<u8>) -> String) -> Result<u64> {
     let appended = || -> io::Result<u64> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(path)?;
+        let mut file = files::append(path)?;
         let mut last = [0];
         let length = file.metadata()?.len();
         let last = match length {
@@ -34,7 +30,6 @@ pub fn append(path: &Path, text: impl FnOnce(Option<u8>) -> String) -> Result<u6
         file.sync_data()?;
         if length == 0 {
             files::sync_parent(path)?;
-            hand_over(path)?;
         }
         file.metadata().map(|data| data.len())
     };
@@ -48,15 +43,5 @@ pub fn append(path: &Path, text: impl FnOnce(Option<u8>) -> String) -> Result<u6
 /// The file goes on as it is; or it is aside already, and all of it is in its own place, too.
 pub fn turn(path: &Path, aside: &Path, start: &str) -> Result<()> {
     files::share(path, aside)?;
-    files::write(path, start.as_bytes(), files::Mode::Group)?;
-    hand_over(path).map_err(Error::io("change the owner of", path))
-}
-
-/// Gives a file that root has made to the owner of its directory, who appends to it, too.
-fn hand_over(path: &Path) -> io::Result<()> {
-    if !geteuid().is_root() {
-        return Ok(());
-    }
-    let owner = fs::metadata(path.parent().unwrap_or(Path::new("/")))?;
-    chown(path, Some(owner.uid()), Some(owner.gid()))
+    files::write(path, start.as_bytes(), files::Mode::Group)
 }

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -155,15 +155,8 @@ pub fn end_orphans(log: &Path, what: &str) -> Result<()> {
 }
 
 fn open(path: &Path) -> Result<File> {
-    // Never truncated here: the text belongs to the holder.
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o640)
-        .open(path)
-        .map_err(Error::io("open the lock", path))
+    // The text in it belongs to the holder.
+    files::append(path).map_err(Error::io("open the lock", path))
 }
 
 /// Leaves a line for those who wait.

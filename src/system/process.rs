@@ -3,10 +3,9 @@
 mod failure;
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
@@ -22,7 +21,7 @@ pub use failure::{CommandError, Outcome};
 
 use super::children::{self, Child};
 use super::signals::{self, Interrupted};
-use super::wait;
+use super::{files, wait};
 
 /// How much of a failed program's output is shown, in lines and in bytes.
 const TAIL: (usize, u64) = (30, 8 << 10);
@@ -158,7 +157,7 @@ impl Run {
     /// It did not end well; the end of what it wrote to the log is in the error.
     pub fn logged(&self, log: &Path) -> Result<(), CommandError> {
         let failed = |error| self.error(Outcome::NoLog(error), String::new(), Some(log));
-        let file = OpenOptions::new().append(true).create(true).mode(0o640).open(log).map_err(failed)?;
+        let file = files::append(log).map_err(failed)?;
         let began = file.metadata().map_err(failed)?.len();
         // Shared with the program, so that it outlives this process where that is killed, and only there: see
         // `lock::end_orphans`. Not every file system has locks.
@@ -204,7 +203,7 @@ impl Run {
     /// It could not be started.
     pub fn detached(&self, log: &Path) -> Result<std::process::Child, CommandError> {
         let failed = |error| self.error(Outcome::NoLog(error), String::new(), Some(log));
-        let file = OpenOptions::new().append(true).create(true).mode(0o640).open(log).map_err(failed)?;
+        let file = files::append(log).map_err(failed)?;
         let mut command = self.command();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         command.spawn().map_err(|error| self.not_started(error))

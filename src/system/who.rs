@@ -1,6 +1,6 @@
 //! Who runs this command, and what was typed.
 
-use nix::unistd::{User, getuid};
+use nix::unistd::{Uid, User, getuid};
 
 use crate::model::change::By;
 
@@ -9,10 +9,14 @@ const LONGEST: usize = 64;
 
 /// The user that this process runs as, and who called sudo for it.
 pub fn user() -> By {
-    let uid = getuid();
-    let name = User::from_uid(uid).ok().flatten().map_or_else(|| format!("uid {uid}"), |user| user.name);
+    let name = name(getuid());
     let sudo = std::env::var("SUDO_USER").ok().map(plain).filter(|sudo| !sudo.is_empty() && *sudo != name);
     By { user: name, sudo }
+}
+
+/// A user's name, or the number of one that has none, as sudo takes it.
+pub fn name(uid: Uid) -> String {
+    User::from_uid(uid).ok().flatten().map_or_else(|| format!("#{uid}"), |user| user.name)
 }
 
 /// The environment may say anything, and a table or a terminal gets it to show.

@@ -37,6 +37,66 @@ fn site_of(user: u32) -> Site {
     site
 }
 
+#[test]
+fn what_root_does_in_a_users_site_the_user_can_go_on_with() {
+    if !geteuid().is_root() {
+        return eprintln!("skipped: only root can become another user");
+    }
+    let mut site = site_of(USER);
+    site.start();
+    site.ok(&["init"]);
+    site.ok(&["create", "c"]);
+    // Before the user has locked, marked or moved anything.
+    for file in fs::read_dir(site.root().join("run")).unwrap().flatten() {
+        if file.path().extension().is_some_and(|end| end == "lock") {
+            fs::remove_file(file.path()).unwrap();
+        }
+    }
+    let tool = site.caller.pop().unwrap();
+    let user = std::mem::replace(&mut site.caller, vec![tool.clone()]);
+    let changes = [
+        &["stage", "c"][..],
+        &["swap-live"],
+        &["rollback"],
+        &["freeze", "black friday"],
+        &["thaw"],
+        &["mark", "b", "--bad", "slow"],
+        &["restart", "live"],
+        &["stop", "b"],
+        &["archive", "b"],
+        &["prune", "--keep", "0"],
+        &["maintenance", "on"],
+        &["pause"],
+    ];
+    for args in changes {
+        site.ok(args);
+    }
+    let error = site.fails(3, &["create", "d"]);
+    assert!(error.contains("the site's builds run as nobody, and this is root"), "{error}");
+    assert!(error.contains("next: sudo -u nobody builds create d\n"), "{error}");
+    site.fails(3, &["deploy"]);
+    assert!(!site.build("d").exists());
+    for entry in walkdir::WalkDir::new(site.root()) {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().uid(), USER, "{}", entry.path().display());
+    }
+    let lock = site.root().join("run/names.lock");
+    std::os::unix::fs::chown(&lock, Some(0), Some(0)).unwrap();
+    let error = site.fails(1, &["doctor"]);
+    assert!(error.contains(&format!("{} and 0 more belong to root", lock.display())), "{error}");
+
+    site.caller = [user, vec![tool]].concat();
+    site.ok(&["resume"]);
+    let error = site.fails(1, &["swap-live"]);
+    assert!(error.contains("cannot open the lock") && error.contains("builds doctor tells"), "{error}");
+    let error = site.fails(1, &["doctor"]);
+    let command = error.lines().find_map(|line| line.split_once("next ")?.1.strip_suffix(", as root")).unwrap();
+    shell(Command::new("sh").args(["-c", command]));
+    for args in [&["doctor"][..], &["maintenance", "off"], &["swap-live"], &["activate", "b"], &["rm", "b"]] {
+        site.ok(args);
+    }
+}
+
 fn sockets(site: &Site) -> Vec<PathBuf> {
     let files = walkdir::WalkDir::new(site.root()).into_iter().map(|entry| entry.unwrap());
     files.filter(|entry| entry.file_type().is_socket()).map(|entry| entry.into_path()).collect()

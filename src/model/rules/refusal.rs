@@ -74,6 +74,13 @@ pub enum Refusal {
     },
     /// Its requests are held.
     Paused(BuildName),
+    /// Root makes no builds for others.
+    Root {
+        /// The user who runs them.
+        user: String,
+        /// The command.
+        typed: String,
+    },
     /// The directory holds files that no create put there.
     Foreign(BuildName),
     /// An archive cannot share files with itself, or with what may change or vanish.
@@ -123,6 +130,7 @@ impl Refusal {
                 format!("it listens on {own}, and site.base_port in builds.toml now gives it {wanted}")
             }
             Self::Paused(_) => "requests wait for its workers".into(),
+            Self::Root { .. } => "what root makes, that user could neither change nor remove".into(),
             Self::Foreign(_) => "it has no build.json, and it is not empty".into(),
             Self::BadBasis(_) => "an archive shares files with another build, a complete one".into(),
             Self::UnderWay(_) => "it runs, or was cut short and has neither ended nor been taken back".into(),
@@ -166,6 +174,7 @@ impl Refusal {
                 )
             }
             Self::Paused(_) => "builds resume lets them go on first".into(),
+            Self::Root { user, typed } => format!("sudo -u {user} builds {typed}"),
             Self::Foreign(name) => format!("look into builds/{name} and move it away"),
             Self::BadBasis(_) => "builds list shows the builds to choose from".into(),
             Self::UnderWay(_) => "builds deploy --resume goes on with it, builds deploy --abort takes it back".into(),
@@ -203,6 +212,7 @@ impl fmt::Display for Refusal {
             Self::Bad { name, .. } => write!(f, "build {name} is bad"),
             Self::OtherPort { name, .. } => write!(f, "build {name} listens on another port"),
             Self::Paused(name) => write!(f, "build {name} is paused"),
+            Self::Root { user, .. } => write!(f, "the site's builds run as {user}, and this is root"),
             Self::Foreign(name) => write!(f, "builds/{name} was not made by builds"),
             Self::BadBasis(name) => write!(f, "build {name} cannot be the basis"),
             Self::UnderWay(name) => write!(f, "the deploy of {name} is not over"),

@@ -1,11 +1,18 @@
 //! The site: what its builds are made of, and its names.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use walkdir::WalkDir;
 
 use super::{Finding, failed, notice, problem};
 use crate::model::config::Installer;
+use crate::serve::emperor;
 use crate::site::Site;
+use crate::system::who;
+
+/// How deep below the site's root files are looked at: what lies deeper belongs to whoever has made what is above it.
+const DEPTH: usize = 4;
 
 pub(super) fn source(site: &Site) -> Vec<Finding> {
     let source = &site.config.site.source;
@@ -45,4 +52,20 @@ pub(super) fn secrets(site: &Site) -> Vec<Finding> {
     };
     let file = site.file.display();
     vec![notice(format!("{file} has {what}, and other users may read it"), format!("chmod o-r {file}"))]
+}
+
+/// What root has made in the site of somebody else, who cannot go on with it.
+pub(super) fn owners(site: &Site) -> Vec<Finding> {
+    let Some(user) = emperor::user(site).filter(|user| !user.is_root()) else { return Vec::new() };
+    let (root, user) = (site.layout.root(), who::name(user));
+    // Uploads are the application's affair, and a host's nginx writes its log as root.
+    let theirs = [site.layout.media(), site.layout.requests_log()];
+    let walk = WalkDir::new(root).max_depth(DEPTH).into_iter();
+    let walk = walk.filter_entry(|entry| !theirs.iter().any(|path| path == entry.path())).flatten();
+    let mut roots = walk.filter(|entry| entry.metadata().is_ok_and(|data| data.uid() == 0));
+    let Some(first) = roots.next() else { return Vec::new() };
+    vec![problem(
+        format!("{} and {} more belong to root, and the site runs as {user}", first.path().display(), roots.count()),
+        format!("chown -R --from=root {}: {}, as root", user.trim_start_matches('#'), root.display()),
+    )]
 }
