@@ -18,7 +18,7 @@ impl Site {
     /// # Errors
     /// Another command holds it for too long.
     pub fn lock_names(&self) -> Result<Lock> {
-        let lock = self.lock("names.lock", "the names _live and _stage")?;
+        let lock = self.lock("names.lock", "the pair of names _live and _stage")?;
         files::sweep(&exchange::places(&self.layout.builds()));
         files::sweep(&[self.layout.run(), self.layout.root().to_owned()]);
         self.note_found(&lock);
@@ -62,7 +62,7 @@ impl Site {
     /// # Errors
     /// Another command holds it for too long.
     pub fn lock_removed(&self) -> Result<Lock> {
-        self.lock("removed.lock", "the static files of removed builds")
+        self.lock("removed.lock", "the store of removed static files")
     }
 
     /// The lock of the site's databases while they are migrated. Taken after [`Self::lock_build`] where both are needed.
@@ -71,7 +71,7 @@ impl Site {
     /// # Errors
     /// Another command holds it for too long.
     pub fn lock_migrations(&self) -> Result<Lock> {
-        let what = "the site's migrations";
+        let what = "the migration of the site";
         let lock = self.lock("migrate.lock", what)?;
         lock::end_orphans(&self.layout.migrate_log(), what)?;
         Ok(lock)

@@ -63,7 +63,7 @@ fn without_patience_the_holder_is_named() {
 
     let names = hold(&site, "names.lock");
     let said = site.fails(4, &["--wait", "0", "swap-live"]);
-    assert!(said.contains("the names _live and _stage is in use"), "{said}");
+    assert!(said.contains("the pair of names _live and _stage is in use"), "{said}");
     assert_eq!(site.names(), ("a".into(), "b".into()));
     drop(names);
     site.ok(&["--wait", "0", "swap-live"]);
@@ -100,8 +100,8 @@ fn a_command_waits_as_long_as_it_may_and_then_exits_with_4() {
     let began = Instant::now();
     wait_for("a second of its patience to be over", || began.elapsed() > Duration::from_secs(1));
     drop(build);
-    wait_for("the wait for the names", || said("waiting for the names _live and _stage, held by "));
-    assert!(!said("the names _live and _stage, held by another command; at most 5 s"));
+    wait_for("the wait for the names", || said("waiting for the pair of names _live and _stage, held by "));
+    assert!(!said("the pair of names _live and _stage, held by another command; at most 5 s"));
     drop(held);
     assert!(swap.wait().unwrap().success());
 }

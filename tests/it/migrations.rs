@@ -306,7 +306,7 @@ fn an_interrupted_migration_is_taken_back_and_one_that_is_left_is_ended() {
         let mut migrate = migrate.stdout(Stdio::null()).stderr(File::create(&heard).unwrap()).spawn().unwrap();
         wait_for("the migration", || here.exists());
         let said = site.fails(4, &["migrate", "a", "--wait", "0"]);
-        assert!(said.contains("the site's migrations is in use") && said.contains("builds migrate c"), "{said}");
+        assert!(said.contains("the migration of the site is in use") && said.contains("builds migrate c"), "{said}");
         kill(Pid::from_raw(migrate.id() as i32), signal).unwrap();
         assert_eq!(migrate.wait().unwrap().signal(), Some(signal as i32));
         fs::remove_file(&heard).unwrap();
