@@ -33,11 +33,9 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
     let name = site.resolve(super::reference(&arguments.name)?)?;
     let basis = site.resolve(super::reference(&arguments.basis)?)?;
-    rules::spare("archive", name, &site.names()?)?;
-    rules::basis(name, basis, site.observe(basis)?.state())?;
     // In the order of the names, as every command that takes two: otherwise two could wait for each other for ever.
     let _first = site.claim(BuildRef::Name(name.min(basis)))?;
-    let _second = site.claim(BuildRef::Name(name.max(basis)))?;
+    let _second = (name != basis).then(|| site.claim(BuildRef::Name(name.max(basis)))).transpose()?;
     let (changed, shared) = archive(&site, name, basis)?;
     let size = bytes(shared.bytes);
     let text = format!("build {name} is archived: {} files, {size}, are shared with {basis}", shared.files);
@@ -53,6 +51,7 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
 pub fn archive(site: &Site, name: BuildName, basis: BuildName) -> Result<(bool, Shared)> {
     site.noting(Action::Archive, name, |deed| {
         rules::spare("archive", name, &site.names()?)?;
+        rules::basis(name, basis, site.observe(basis)?.state())?;
         site.check_no_canary("archive", name)?;
         let (changed, shared) = put_away(site, name, basis)?;
         deed.changed(changed);
@@ -136,7 +135,7 @@ fn equal(one: &Path, other: &Path) -> io::Result<bool> {
     let a = fs::symlink_metadata(one)?;
     let Ok(b) = fs::symlink_metadata(other) else { return Ok(false) };
     let alike = b.is_file() && a.len() == b.len() && (a.dev(), a.ino()) != (b.dev(), b.ino());
-    Ok(alike && fs::read(one)? == fs::read(other)?)
+    Ok(alike && files::same_content(one, other)?)
 }
 
 /// Makes an archived build one that may run: what it writes into its files reaches no other build. It stays archived until

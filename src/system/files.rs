@@ -8,7 +8,7 @@
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,6 +16,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nix::unistd::{geteuid, syncfs};
 
 use crate::error::{Error, Result};
+
+/// How many bytes of each file are compared at once.
+const CHUNK: usize = 1 << 16;
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,6 +227,30 @@ pub fn read(path: &Path) -> Result<Option<String>> {
     }
 }
 
+/// Whether two files hold the same bytes, of which no more than some are in memory at once.
+///
+/// # Errors
+/// One cannot be read.
+pub fn same_content(one: &Path, other: &Path) -> io::Result<bool> {
+    let [one, other] = [File::open(one)?, File::open(other)?];
+    if one.metadata()?.len() != other.metadata()?.len() {
+        return Ok(false);
+    }
+    let (mut one, mut other) = (BufReader::with_capacity(CHUNK, one), BufReader::with_capacity(CHUNK, other));
+    loop {
+        let (first, second) = (one.fill_buf()?, other.fill_buf()?);
+        let count = first.len().min(second.len());
+        if count == 0 {
+            return Ok(first.len() == second.len());
+        }
+        if first[..count] != second[..count] {
+            return Ok(false);
+        }
+        one.consume(count);
+        other.consume(count);
+    }
+}
+
 /// Whether an error is that of a disk, or of a share of it, without room.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
@@ -287,6 +314,20 @@ pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::tree::scratch::Scratch;
+
+    #[test]
+    fn files_are_compared_to_their_ends() {
+        let place = Scratch::new();
+        let long = vec![7; 3 * CHUNK];
+        let one = place.write("one", &long);
+        let differs = |name: &str, content: &[u8]| !same_content(&one, &place.write(name, content)).unwrap();
+        assert!(!differs("same", &long));
+        assert!(differs("shorter", &long[1..]) && differs("longer", &[&long[..], &[7]].concat()));
+        assert!(differs("other", &[&long[1..], &[8]].concat()) && differs("none", &[]));
+        assert!(same_content(&place.write("empty", []), &place.write("none", [])).unwrap());
+        assert!(same_content(&one, &place.join("missing")).is_err());
+    }
 
     #[test]
     fn only_temporary_files_of_dead_processes_are_left() {

@@ -38,6 +38,7 @@ fn every_change_is_a_line_and_what_changes_nothing_is_none() {
     site.ok(&["restart", "c"]);
     site.ok(&["deactivate", "b"]);
     site.fails(3, &["stop", "a"]);
+    site.fails(3, &["archive", "a"]);
     site.ok(&["archive", "b"]);
     site.ok(&["rm", "b"]);
     let expected = [
@@ -53,6 +54,7 @@ fn every_change_is_a_line_and_what_changes_nothing_is_none() {
         "restart c - - done",
         "deactivate b - - done",
         "stop a - - refused",
+        "archive a - - refused",
         "stop b - - done",
         "archive b - - done",
         "rm b - - done",

@@ -14,7 +14,7 @@ use crate::model::name::BuildName;
 use crate::site::Site;
 use crate::steps::overlay;
 use crate::system::process::Run;
-use crate::system::tree;
+use crate::system::{files, tree};
 
 /// A file that is not the same in two builds.
 #[derive(Debug, Serialize)]
@@ -88,7 +88,7 @@ fn compare(paths: BTreeSet<PathBuf>, from: &Path, to: &Path) -> Result<Vec<Diffe
 /// What a path holds.
 enum Content {
     Link(PathBuf),
-    File(PathBuf, fs::Metadata),
+    File(PathBuf),
     Directory,
 }
 
@@ -97,7 +97,7 @@ impl Content {
         let content = fs::symlink_metadata(path).and_then(|data| {
             Ok(match data.file_type() {
                 kind if kind.is_symlink() => Self::Link(fs::read_link(path)?),
-                kind if kind.is_file() => Self::File(path.to_owned(), data),
+                kind if kind.is_file() => Self::File(path.to_owned()),
                 _ => Self::Directory,
             })
         });
@@ -112,9 +112,8 @@ impl Content {
         Ok(match (self, other) {
             (Self::Link(one), Self::Link(other)) => one == other,
             (Self::Directory, Self::Directory) => true,
-            (Self::File(one, data), Self::File(other, size)) => {
-                let read = |path: &Path| fs::read(path).map_err(Error::io("read", path));
-                data.len() == size.len() && read(one)? == read(other)?
+            (Self::File(one), Self::File(other)) => {
+                files::same_content(one, other).map_err(Error::io("compare", other))?
             }
             _ => false,
         })
