@@ -50,12 +50,17 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
 pub fn prune(site: &Site, limits: Limits) -> Result<Plan> {
     let mut plan = Plan::make(site, limits, false)?;
     let mut failed = Vec::new();
-    for name in plan.remains.iter().copied() {
+    let wanted = plan.remains.len() + plan.rows.iter().filter(|row| row.goes).count();
+    for name in std::mem::take(&mut plan.remains) {
         signals::check()?;
-        if let Some(_lock) = site.try_lock_build(name)?
-            && let Err(error) = rm::remove_rest(site, name)
-        {
-            failed.push((name, error));
+        let removed = site.try_lock_build(name).and_then(|lock| match lock {
+            Some(_lock) => rm::remove_rest(site, name).map(|()| true),
+            None => Ok(false),
+        });
+        match removed {
+            Ok(true) => plan.remains.push(name),
+            Ok(false) => {}
+            Err(error) => failed.push((name, error)),
         }
     }
     for row in plan.rows.iter_mut().filter(|row| row.goes) {
@@ -74,11 +79,7 @@ pub fn prune(site: &Site, limits: Limits) -> Result<Plan> {
     let Some((first, _)) = failed.first() else { return Ok(plan) };
     let each = failed.iter().map(|(name, error)| format!("{name}: {}: {}", error.what(), error.cause()));
     Err(Error::Unmet {
-        problem: format!(
-            "{} of {} builds are not removed",
-            failed.len(),
-            plan.rows.iter().filter(|row| row.goes).count()
-        ),
+        problem: format!("{} of {wanted} builds are not removed", failed.len()),
         cause: each.collect::<Vec<_>>().join("\n"),
         next: format!("builds rm {first}, or builds prune again"),
     })

@@ -177,6 +177,10 @@ fn a_build_that_cannot_be_removed_keeps_no_other_from_going() {
     assert!(said.contains("1 of 2 builds are not removed\n  why: c: cannot remove"), "{said}");
     assert!(said.contains("next: builds rm c, or builds prune again"), "{said}");
     assert_eq!(builds(&site), "a b");
+    chattr("+i", ".removing-c/stuck");
+    let said = site.fails(1, &["prune"]);
+    assert!(said.contains("1 of 1 builds are not removed"), "{said}");
+    chattr("-i", ".removing-c/stuck");
     assert_eq!(site.json(&["prune"])["remains"], serde_json::json!(["c"]));
     assert!(!site.root().join("builds/.removing-c").exists());
 }
