@@ -4,6 +4,7 @@ use serde_json::json;
 use super::{Cli, activate, canary, migrate, warmup};
 use crate::error::Result;
 use crate::model::change::Action;
+use crate::model::layout::Role;
 use crate::model::manifest::{Manifest, Progress};
 use crate::model::name::{BuildName, BuildRef};
 use crate::model::observed::{Names, State};
@@ -28,8 +29,8 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
     let wanted = match arguments.name.as_deref().map(super::reference).transpose()? {
         // The staged build may be damaged, and no reason to stop.
-        Some(BuildRef::Live) => site.links().live,
-        Some(BuildRef::Stage) => site.links().stage,
+        Some(BuildRef::Live) => Some(site.links().live.ok_or(Refusal::NoHolder(Role::Live))?),
+        Some(BuildRef::Stage) => Some(site.links().stage.ok_or(Refusal::NoHolder(Role::Stage))?),
         Some(BuildRef::Name(name)) => Some(name),
         None => None,
     };

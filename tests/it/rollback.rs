@@ -94,6 +94,14 @@ fn a_new_build_of_an_old_name_is_not_what_was_live() {
 }
 
 #[test]
+fn a_role_that_nobody_has_is_no_target() {
+    let site = after_three();
+    fs::remove_file(site.root().join("builds/_stage")).unwrap();
+    assert!(site.fails(3, &["rollback", "stage"]).contains("no build is stage"));
+    assert_eq!(site.ok(&["rollback"]), "build b is live again; c is staged\n");
+}
+
+#[test]
 fn a_target_that_does_not_load_leaves_live_as_it_is() {
     let site = after_three();
     site.ok(&["stop", "a"]);
