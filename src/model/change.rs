@@ -88,6 +88,8 @@ pub enum Action {
     Migrate,
     /// The names were found elsewhere than the history had them: a command was killed, or somebody moved a link.
     Found,
+    /// A command was killed while it worked on a build, or the power failed: the next one noticed.
+    Killed,
     /// Something that this version does not know.
     #[serde(other)]
     Other,

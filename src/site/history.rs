@@ -17,6 +17,9 @@ use crate::model::observed::Names;
 use crate::system::lock::{self, Lock};
 use crate::system::{exchange, files, journal, signals, who};
 
+/// The exit code of a killed command, as shells tell it.
+const KILLED: u8 = 128 + 9;
+
 /// A change under way, which is written down when it ends, however it does.
 pub struct Deed<'a> {
     site: &'a Site,
@@ -44,17 +47,7 @@ impl Site {
         build: impl Into<Option<BuildName>>,
         work: impl FnOnce(&mut Deed) -> Result<T>,
     ) -> Result<T> {
-        let build = build.into();
-        let mut deed = Deed {
-            site: self,
-            action,
-            build,
-            began: Instant::now(),
-            manifest: build.and_then(|build| self.manifest(build).ok().flatten()),
-            names: None,
-            changed: true,
-            reason: None,
-        };
+        let mut deed = Deed::new(self, action, build.into());
         self.deeds.fetch_add(1, Ordering::SeqCst);
         let done = work(&mut deed).map_err(|error| error.or_interrupted(signals::noted()));
         let outermost = self.deeds.fetch_sub(1, Ordering::SeqCst) == 1;
@@ -97,22 +90,22 @@ impl Site {
         if from == now {
             return;
         }
-        let before = lock.before.as_deref().unwrap_or("another command");
-        let reason = match from == Names::default() {
-            true => "the history begins here".into(),
-            false => format!("nobody wrote down that they moved; {before} held their lock last"),
-        };
-        let found = Deed {
-            site: self,
-            action: Action::Found,
-            build: now.live,
-            began: Instant::now(),
-            manifest: now.live.and_then(|live| self.manifest(live).ok().flatten()),
-            names: None,
-            changed: true,
-            reason: Some(reason),
-        };
+        let mut reason = "nobody wrote down that they moved".to_owned();
+        if from == Names::default() {
+            reason = "the history begins here".into();
+        } else if let Some(who) = &lock.killed {
+            reason += &format!("; {who} was killed while it held their lock");
+        }
+        let found = Deed { reason: Some(reason), ..Deed::new(self, Action::Found, now.live) };
         self.write_down(&Change { from, to: now, ..found.told(None) });
+    }
+
+    /// Writes down that who held the lock of a build before was killed, and thus could not write down what it did.
+    pub(super) fn note_killed(&self, name: BuildName, lock: &Lock) {
+        let Some(who) = &lock.killed else { return };
+        let reason = format!("{who} worked on it, and did not come to its end");
+        let killed = Deed { reason: Some(reason), ..Deed::new(self, Action::Killed, Some(name)) };
+        self.write_down(&Change { result: Outcome::Failed, code: KILLED, ..killed.told(None) });
     }
 
     fn write_down(&self, change: &Change) {
@@ -147,7 +140,20 @@ fn text(path: &std::path::Path) -> Result<String> {
     }
 }
 
-impl Deed<'_> {
+impl<'a> Deed<'a> {
+    fn new(site: &'a Site, action: Action, build: Option<BuildName>) -> Self {
+        Self {
+            site,
+            action,
+            build,
+            began: Instant::now(),
+            manifest: build.and_then(|build| site.manifest(build).ok().flatten()),
+            names: None,
+            changed: true,
+            reason: None,
+        }
+    }
+
     /// Takes the lock of the names, and tells what they are.
     ///
     /// # Errors

@@ -86,7 +86,7 @@ impl Site {
     pub fn lock_build(&self, name: BuildName) -> Result<Lock> {
         let what = format!("build {name}");
         let lock = self.lock(&lock_name(name), &what)?;
-        self.clear(name, &what).map(|()| lock)
+        self.clear(name, &what, &lock).map(|()| lock)
     }
 
     /// The same for a command that goes on without it: `None` where somebody has it.
@@ -98,7 +98,7 @@ impl Site {
         match lock::take(&self.layout.run().join(lock_name(name)), &what, Duration::ZERO) {
             Err(Error::Locked(_)) => Ok(None),
             Err(error) => Err(error),
-            Ok(lock) => self.clear(name, &what).map(|()| Some(lock)),
+            Ok(lock) => self.clear(name, &what, &lock).map(|()| Some(lock)),
         }
     }
 
@@ -107,8 +107,10 @@ impl Site {
         lock::is_taken(&self.layout.run().join(lock_name(name)))
     }
 
-    /// Ends what killed commands have left running for a build, and removes what they have left half written in it.
-    fn clear(&self, name: BuildName, what: &str) -> Result<()> {
+    /// Ends what killed commands have left running for a build, and removes what they have left half written in it. That
+    /// the last of them was killed is written down.
+    fn clear(&self, name: BuildName, what: &str, lock: &Lock) -> Result<()> {
+        self.note_killed(name, lock);
         for log in self.work_logs(name) {
             lock::end_orphans(&log, what)?;
         }

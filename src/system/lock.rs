@@ -25,10 +25,11 @@ const ORPHANS: Duration = Duration::from_secs(10);
 /// A lock that this process holds until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    #[allow(dead_code, reason = "held for its Drop")]
     file: Flock<File>,
-    /// Who held it last, as far as that is known.
-    pub before: Option<String>,
+    /// Whether this process has written into the file who it is.
+    signed: bool,
+    /// Who held it last and was killed, or lost its power: whoever ends otherwise takes its signature away.
+    pub killed: Option<String>,
 }
 
 /// A lock that another command did not give up in time.
@@ -44,7 +45,15 @@ pub struct Held {
 
 impl Lock {
     fn of(file: Flock<File>) -> Self {
-        Self { file, before: None }
+        Self { file, signed: false, killed: None }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if self.signed {
+            self.file.set_len(0).ok();
+        }
     }
 }
 
@@ -91,11 +100,11 @@ pub fn take(path: &Path, what: &str, patience: Duration) -> Result<Lock> {
         let holder = file.as_mut().map_or_else(String::new, holder);
         return Err(Held { what: what.to_owned(), holder, waited: began.elapsed() }.into());
     };
-    let before =
+    let killed =
         signature(&mut lock).map(|line| line.rsplit_once(" since ").map_or(line.clone(), |(who, _)| who.into()));
     // The lock holds without a signature, which a full disk refuses: an rm must still be possible.
     sign(&mut lock).ok();
-    Ok(Lock { file: lock, before })
+    Ok(Lock { file: lock, signed: true, killed })
 }
 
 /// Takes the lock of the file at `path` together with others who share it; waits for one who has it alone.
@@ -170,7 +179,7 @@ fn holder(file: &mut File) -> String {
     signature(file).map_or_else(|| "another command".into(), |line| describe(&line, files::now()))
 }
 
-/// What the holder of a lock, or the last one that it had, wrote about itself.
+/// What the holder of a lock wrote about itself, or the last one, if it was killed.
 fn signature(file: &mut File) -> Option<String> {
     let mut text = String::new();
     file.rewind().and_then(|()| file.take(SIGNATURE).read_to_string(&mut text)).ok()?;

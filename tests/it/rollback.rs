@@ -211,7 +211,7 @@ fn a_killed_rollback_is_followed_by_one_to_the_same_build_by_name() {
     assert_eq!(site.ok(&["rollback", "b"]), "build b was live already\n");
     let found = changes(&site).pop().unwrap();
     assert_eq!((&found["action"], &found["to"]["live"]), (&"found".into(), &"b".into()));
-    assert!(found["reason"].as_str().unwrap().contains("(builds rollback) held"), "{found}");
+    assert!(found["reason"].as_str().unwrap().contains("(builds rollback) was killed while it held"), "{found}");
     // Never on to what was left.
     assert_eq!(site.ok(&["rollback"]), "build a is live again; b is staged\n");
     wait_for("build a at the live server", || shown(&site) == "a");
