@@ -1,10 +1,11 @@
 //! The one door to other programs: argument lists, no standard input, a deadline, and the end of what they said.
 
 mod failure;
+mod tail;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -18,13 +19,12 @@ use nix::unistd::Pid;
 use rustix::fs::{MemfdFlags, memfd_create};
 
 pub use failure::{CommandError, Outcome};
+pub use tail::tail_of;
 
 use super::children::{self, Child};
 use super::signals::{self, Interrupted};
 use super::{files, wait};
-
-/// How much of a failed program's output is shown, in lines and in bytes.
-const TAIL: (usize, u64) = (30, 8 << 10);
+use tail::last_lines;
 
 /// How long a program may take unless it is told otherwise: git in a large repository on a slow disk takes a while.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
@@ -302,26 +302,6 @@ pub fn find(program: &str) -> Option<PathBuf> {
 fn exit_code(status: ExitStatus) -> u8 {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
-}
-
-/// The last lines that were written to a file after `from` bytes.
-pub fn tail_of(path: &Path, from: u64) -> String {
-    let read = || -> io::Result<Vec<u8>> {
-        let mut file = fs::File::open(path)?;
-        let end = file.metadata()?.len();
-        file.seek(SeekFrom::Start(from.max(end.saturating_sub(TAIL.1)).min(end)))?;
-        let mut text = Vec::new();
-        file.take(TAIL.1).read_to_end(&mut text)?;
-        Ok(text)
-    };
-    read().map_or_else(|_| String::new(), |text| last_lines(&text))
-}
-
-fn last_lines(text: &[u8]) -> String {
-    let start = text.len().saturating_sub(TAIL.1 as usize);
-    let text = String::from_utf8_lossy(&text[start..]);
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(TAIL.0)..].join("\n").trim().to_owned()
 }
 
 #[cfg(test)]

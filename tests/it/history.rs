@@ -169,7 +169,7 @@ fn what_was_killed_is_told_by_the_next_on_the_same_build() {
     create.wait().unwrap();
     // Who only looks writes nothing down, nor does who works on another build.
     site.ok(&["status"]);
-    site.ok(&["rm", &site.ok(&["find-free", "--reserve"]).trim()]);
+    site.ok(&["rm", site.ok(&["find-free", "--reserve"]).trim()]);
     assert_eq!(told(&site), ["rm b - - done"]);
     site.ok(&["rm", "a"]);
     assert_eq!(told(&site), ["rm b - - done", "killed a - - failed", "rm a - - done"]);
