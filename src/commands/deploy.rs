@@ -181,8 +181,9 @@ fn execute(site: &Site, mut plan: Plan, json: bool) -> Result<Done> {
     };
     let before = site.names()?;
     tell(json!({"event": "plan", "plan": plan}));
-    let (course, mut seen) = (Course::begin(), OnceLock::new());
-    for Planned { step, .. } in plan.left(before)?.to_vec() {
+    let left = plan.left(before)?.to_vec();
+    let (course, mut seen) = (Course::of(left.iter().map(|planned| planned.step.name())), OnceLock::new());
+    for Planned { step, .. } in left {
         tell(json!({"event": "step", "step": step, "state": "begun"}));
         let done = course.follow(step.name(), || steps::take(site, &plan, step, &mut seen));
         let seconds = done.as_ref().ok().map(|record| record.seconds);

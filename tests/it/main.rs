@@ -65,6 +65,7 @@ mod stage;
 mod stats;
 mod strange;
 mod swap;
+mod terminal;
 mod up;
 mod user;
 mod verify;

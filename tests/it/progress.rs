@@ -1,12 +1,9 @@
-//! What a person sees of a create, and the record that stays of it.
+//! The lines that a create leaves, and the record that stays of it. What moves is in `terminal.rs`.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::helpers::{GATE, Gate};
 use crate::site::{Said, Site};
 
 /// Requirements that need no compiler and no network.
@@ -144,113 +141,4 @@ fn a_create_that_fails_leaves_its_timings_and_a_file_that_cannot_be_written_is_t
     assert_eq!(assets["args"]["failed"], true, "{trace}");
     assert!(assets["args"]["note"].as_str().unwrap().starts_with("false ended with"), "{trace}");
     assert!(events.iter().any(|event| event["name"] == "source" && event["args"]["failed"] == false), "{trace}");
-}
-
-/// What a terminal shows in the end of what was written to it. Nothing but plain text and the two sequences that rows need
-/// may come.
-fn screen(written: &str) -> Vec<String> {
-    let (mut lines, mut row, mut column) = (vec![Vec::new()], 0, 0);
-    let mut rest = written.chars();
-    while let Some(letter) = rest.next() {
-        match letter {
-            '\r' => column = 0,
-            '\n' => row += 1,
-            '\u{1b}' => {
-                let sequence: String = rest.by_ref().take_while(|letter| !letter.is_ascii_alphabetic()).collect();
-                match sequence.strip_prefix('[').unwrap_or_else(|| panic!("{written:?}")) {
-                    "" => {
-                        lines.truncate(row + 1);
-                        lines[row].truncate(column);
-                    }
-                    up => row -= up.parse::<usize>().unwrap_or_else(|_| panic!("{written:?}")),
-                }
-            }
-            letter => {
-                assert!(!letter.is_control(), "{letter:?} in {written:?}");
-                let line = &mut lines[row];
-                line.resize(line.len().max(column + 1), ' ');
-                line[column] = letter;
-                column += 1;
-            }
-        }
-        lines.resize_with(lines.len().max(row + 1), Vec::new);
-    }
-    lines.into_iter().map(|line| line.into_iter().collect::<String>()).filter(|line| !line.is_empty()).collect()
-}
-
-/// The tool in a terminal of its own, for a minute at most.
-fn in_terminal(site: &Site, kind: &str, columns: u16, args: &str) -> Command {
-    let mut command = Command::new("timeout");
-    let line = format!("stty rows 24 cols {columns}; exec {} {args}", site.caller[0]);
-    command
-        .args(["60", "script", "-qec", &line, "/dev/null"])
-        .env("TERM", kind)
-        .current_dir(&site.dir)
-        .stdin(Stdio::null());
-    command
-}
-
-/// Reads what a command in a terminal writes until it has written this, or to the end.
-fn read_until(child: &mut Child, seen: Option<&str>) -> String {
-    let (mut written, mut byte) = (Vec::new(), [0]);
-    let terminal = child.stdout.as_mut().unwrap();
-    while !seen.is_some_and(|seen| written.ends_with(seen.as_bytes())) && terminal.read(&mut byte).unwrap() == 1 {
-        written.push(byte[0]);
-    }
-    String::from_utf8(written).unwrap()
-}
-
-/// The lines that are shown in the end, of which none is a row of something that still goes on.
-#[track_caller]
-fn only_lines(written: &str, others: &[&str]) -> Vec<String> {
-    let shown = screen(written);
-    let stays =
-        |line: &String| line.ends_with(" s)") || others.iter().any(|start| line.trim_start().starts_with(start));
-    assert!(shown.iter().all(stays), "{shown:#?}\n{written:?}");
-    shown
-}
-
-#[test]
-fn a_terminal_shows_rows_while_steps_run_and_only_lines_in_the_end() {
-    let site = Site::up("plain", GATE);
-    let gate = Gate::new(&site);
-    let mut create = in_terminal(&site, "xterm", 80, "-v create a").stdout(Stdio::piped()).spawn().unwrap();
-    let mut written = read_until(&mut create, Some("assets   1 s\r"));
-    gate.open();
-    written += &read_until(&mut create, None);
-    assert!(create.wait().unwrap().success(), "{written:?}");
-    let shown = only_lines(&written, &["run ", "total ", "build "]);
-    let tail: Vec<&str> = shown.iter().rev().take(3).filter_map(|line| line.split(' ').next()).collect();
-    assert_eq!(tail, ["build", "total", "listen"], "{shown:#?}");
-
-    let said = Said::from(in_terminal(&site, "xterm", 12, "create b").output().unwrap());
-    assert_eq!(said.code, 0, "{said:?}");
-    let mut rows = said.out.split(['\r', '\n', '\u{1b}']).filter(|row| !row.ends_with(')') && row.ends_with(" s"));
-    assert!(rows.all(|row| row.len() < 12), "{said:?}");
-
-    for (kind, args) in [("dumb", "create c"), ("xterm", "-q create d"), ("xterm", "--json create e")] {
-        let said = Said::from(in_terminal(&site, kind, 80, args).output().unwrap());
-        assert!(said.code == 0 && !said.out.contains('\u{1b}'), "{said:?}");
-    }
-}
-
-#[test]
-fn rows_are_gone_after_ctrl_c_and_after_a_failure() {
-    let site = Site::up("plain", GATE);
-    let _gate = Gate::new(&site);
-    let mut create = in_terminal(&site, "xterm", 80, "create a");
-    let mut create = create.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut written = read_until(&mut create, Some("bytecode compiled"));
-    written += &read_until(&mut create, Some("assets   0 s\r"));
-    create.stdin.as_mut().unwrap().write_all(b"\x03").unwrap();
-    written += &read_until(&mut create, None);
-    create.wait().unwrap();
-    let shown = only_lines(&written, &["error: ", "why: ", "next: "]);
-    assert!(shown.iter().any(|line| line.starts_with("error: ")), "{shown:#?}");
-
-    site.configure("\n[assets]\ncommands = [[\"false\"]]\n");
-    let said = Said::from(in_terminal(&site, "xterm", 80, "create b").output().unwrap());
-    assert_eq!(said.code, 1, "{said:?}");
-    let shown = only_lines(&said.out, &["error: ", "why: ", "next: "]);
-    assert!(shown.iter().any(|line| line.starts_with("error: ")), "{shown:#?}");
 }

@@ -10,6 +10,7 @@ use crate::model::rules::{self, Refusal};
 use crate::report::Done;
 use crate::serve::names;
 use crate::site::Site;
+use crate::system::terminal::Row;
 use crate::system::{files, signals};
 
 /// What becomes of a deploy that stopped at a step. What a rule refused, what waited for a lock too long and what a signal
@@ -20,7 +21,12 @@ pub fn after(site: &Site, plan: &Plan, step: Step, error: Error) -> Error {
     let can_go_on = signals::noted().is_some() || harmless;
     let reason =
         format!("its deploy stopped at step {}: {}", step.name(), change::reason(&error.what(), &error.cause()));
-    let kept = can_go_on || signals::shielded(|| set_aside(site, plan, &reason)).inspect_err(warn).is_err();
+    let kept = can_go_on || {
+        let row = Row::begin("undo");
+        let aside = signals::shielded(|| set_aside(site, plan, &reason));
+        row.end();
+        aside.inspect_err(warn).is_err()
+    };
     let fate = match kept {
         false => Fate::SetAside,
         true if site.links().live == Some(plan.build) => Fate::Live,
