@@ -103,10 +103,9 @@ impl Inputs {
         names.iter().all(|&name| self.0.get(name) == other.0.get(name))
     }
 
-    /// The names of those that both sides have, with other values.
-    pub fn contradicting<'a>(&'a self, other: &Self) -> Vec<&'a str> {
-        let contradicts = |name: &&String| other.0.get(*name).is_some_and(|value| *value != self.0[*name]);
-        self.0.keys().filter(contradicts).map(String::as_str).collect()
+    /// The names of them all.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     /// The names of those that differ, or that only one side has.
@@ -161,7 +160,7 @@ mod tests {
     fn what_differs_is_named() {
         let (old, new) = (inputs(&[("a", "1"), ("b", "2")]), inputs(&[("a", "1"), ("b", "3"), ("c", "")]));
         assert_eq!((new.differing(&old), old.differing(&new)), (vec!["b", "c"], vec!["b", "c"]));
-        assert_eq!((new.contradicting(&old), old.contradicting(&new)), (vec!["b"], vec!["b"]));
+        assert_eq!(new.names().collect::<Vec<_>>(), ["a", "b", "c"]);
         assert!(new.agree(&old, &["a", "d"]) && !new.agree(&old, &["a", "b"]));
     }
 }

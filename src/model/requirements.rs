@@ -13,22 +13,31 @@ pub struct Requirements {
 }
 
 impl Requirements {
-    /// Those of `files` and what they include. `read` yields the text of one, and nothing where there is none, which the
-    /// installer will say better.
+    /// Those of `files` and what they include. `read` yields the text of one, and nothing where there is none.
     pub fn read<E>(files: &[PathBuf], read: impl Fn(&Path) -> Result<Option<String>, E>) -> Result<Self, E> {
         let mut found = Self::default();
-        let mut waiting: Vec<PathBuf> = files.iter().rev().cloned().collect();
-        while let Some(file) = waiting.pop() {
+        let mut waiting: Vec<(PathBuf, Option<(PathBuf, String)>)> =
+            files.iter().rev().map(|file| (file.clone(), None)).collect();
+        while let Some((file, named)) = waiting.pop() {
             if found.files.iter().any(|(known, _)| *known == file) {
                 continue;
             }
-            let Some(text) = read(&file)? else { continue };
+            let Some(text) = read(&file)? else {
+                // The installer will say that better, or has found another file by that line.
+                found.own = found.own.or(named);
+                continue;
+            };
             for line in lines(&text) {
                 match meaning(&line) {
                     Meaning::Plain => {}
-                    Meaning::File(other) => waiting.push(file.parent().unwrap_or(Path::new("")).join(other)),
+                    Meaning::File(other) => {
+                        waiting.push((file.parent().unwrap_or(Path::new("")).join(other), Some((file.clone(), line))));
+                    }
                     Meaning::Own => found.own = found.own.or_else(|| Some((file.clone(), line))),
                 }
+            }
+            if let Some("toml" | "cfg" | "py") = file.extension().and_then(|kind| kind.to_str()) {
+                found.own = found.own.or_else(|| Some((file.clone(), "a project".into())));
             }
             found.files.push((file, text));
         }
@@ -65,10 +74,12 @@ fn meaning(line: &str) -> Meaning {
         let own = ["-e", "--editable", "-f", "--find-links"].iter().any(|name| line.starts_with(name));
         return if own { Meaning::Own } else { Meaning::Plain };
     }
-    // `name @ URL`, a path, or an archive. Everything else is a name with versions, extras, markers and hashes.
+    // `name @ URL`, a path, an archive, or what a variable makes of it. Everything else is a name with versions, extras,
+    // markers and hashes.
     let requirement = line.split([';', ' ']).next().unwrap_or(line);
-    let archive = [".whl", ".zip", ".tar.gz", ".tar.bz2"].iter().any(|end| requirement.ends_with(end));
-    match line.contains("://") || line.contains('@') || line.starts_with('.') || line.contains('/') || archive {
+    let archive = requirement.contains(".tar")
+        || [".whl", ".zip", ".tgz", ".tbz", ".txz", ".tlz"].iter().any(|end| requirement.ends_with(end));
+    match line.contains("://") || line.contains(['@', '/', '$']) || line.starts_with('.') || archive {
         true => Meaning::Own,
         false => Meaning::Plain,
     }
@@ -92,7 +103,7 @@ mod tests {
     #[test]
     fn included_files_are_followed_once() {
         let all = read(&[
-            ("requirements/live.txt", "-r base.txt\n--requirement=../more.txt # and these\n-r missing.txt\n"),
+            ("requirements/live.txt", "-r base.txt\n--requirement=../more.txt # and these\n"),
             ("requirements/base.txt", "-c limits.txt\nDjango>=5.2,<5.3\n-r live.txt"),
             ("requirements/../more.txt", "redis[hiredis]==5 ; python_version < '4' \\\n  --hash=sha256:ab\n"),
             ("requirements/limits.txt", "# nothing\n\nidna<4\n"),
@@ -117,11 +128,18 @@ mod tests {
             "-f vendored",
             "--find-links=vendored",
             "-r https://x/requirements.txt",
+            "-r missing.txt",
+            "-r ${BASE}.txt",
+            "${SHOP}",
+            "x.tar.zst",
+            "vendored.tgz",
         ];
         for line in own {
             let found = read(&[("requirements.txt", &format!("Django\n{line}\n"))]).own;
             assert_eq!(found, Some(("requirements.txt".into(), line.to_owned())), "{line}");
         }
+        let found = read(&[("pyproject.toml", "[project]\ndependencies = [\"asgiref\"]")]).own;
+        assert_eq!(found, Some(("pyproject.toml".into(), "a project".into())));
         for line in ["Django", "uvicorn[standard]~=0.30", "x==1 --hash=sha256:0a", "--require-hashes", "--pre", "-i x"]
         {
             assert_eq!(read(&[("requirements.txt", line)]).own, None, "{line}");

@@ -62,6 +62,7 @@ mod signals;
 mod source;
 mod spare;
 mod stage;
+mod stale;
 mod stats;
 mod strange;
 mod swap;

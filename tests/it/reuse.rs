@@ -90,28 +90,6 @@ fn of_changed_requirements_only_what_is_new_is_installed_and_the_rest_is_as_if_i
     assert!(left.err.contains("No module named 'django'"), "{left:?}");
 }
 
-#[test]
-fn a_wheel_that_has_taken_the_name_of_another_is_the_one_that_is_installed() {
-    let site = Site::up("plain", "");
-    own_store(&site, "wheelhouse");
-    let wheel = |price: u32| {
-        let code = "import sys, zipfile\nwith zipfile.ZipFile(sys.argv[1], 'w') as z:\n    \
-            z.writestr('shopkit.py', f'price = {sys.argv[2]}')\n    \
-            z.writestr('shopkit-1.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: shopkit\\nVersion: 1\\n')\n    \
-            z.writestr('shopkit-1.dist-info/WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n    \
-            z.writestr('shopkit-1.dist-info/RECORD', '')";
-        let file = site.root().join("deps/wheelhouse/shopkit-1-py3-none-any.whl");
-        shell(Command::new("python3").args(["-c", code]).arg(file).arg(price.to_string()));
-    };
-    site.write("requirements.txt", "shopkit\nasgiref\n");
-    for (build, price) in [("a", 7), ("b", 8)] {
-        wheel(price);
-        site.ok(&["create", build]);
-        let source = find(&site.build(build), "shopkit.py");
-        assert_eq!(fs::read_to_string(source).unwrap(), format!("price = {price}"), "{build}");
-    }
-}
-
 fn find(directory: &Path, name: &str) -> PathBuf {
     let mut walk = WalkDir::new(directory).into_iter().map(|entry| entry.unwrap());
     walk.find(|entry| entry.file_name() == name).unwrap().into_path()

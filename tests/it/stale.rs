@@ -1,0 +1,58 @@
+//! What earlier builds have, and a build must not get, as a fresh one would be another.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use walkdir::WalkDir;
+
+use crate::helpers::{own_store, shell};
+use crate::site::Site;
+
+/// What a create tells of its steps.
+#[track_caller]
+fn create(site: &Site, build: &str) -> String {
+    let said = site.run(&["create", build]);
+    assert_eq!(said.code, 0, "{said:?}");
+    said.err
+}
+
+fn find(directory: &Path, name: &str) -> PathBuf {
+    let mut walk = WalkDir::new(directory).into_iter().map(|entry| entry.unwrap());
+    walk.find(|entry| entry.file_name() == name).unwrap().into_path()
+}
+
+#[test]
+fn a_build_has_the_wheels_that_a_fresh_one_would_have() {
+    let site = Site::up("plain", "");
+    own_store(&site, "wheelhouse");
+    let place = |file: &str| site.root().join("deps/wheelhouse").join(file);
+    let wheel = |file: &str, price: u32| {
+        let code = "import sys, zipfile\n_, file, version, price = sys.argv\nwith zipfile.ZipFile(file, 'w') as z:\n    \
+            z.writestr('shopkit.py', f'price = {price}')\n    \
+            z.writestr(f'shopkit-{version}.dist-info/METADATA', f'Metadata-Version: 2.1\\nName: shopkit\\nVersion: {version}\\n')\n    \
+            z.writestr(f'shopkit-{version}.dist-info/WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n    \
+            z.writestr(f'shopkit-{version}.dist-info/RECORD', '')";
+        let version = file.split('-').nth(1).unwrap();
+        shell(Command::new("python3").args(["-c", code]).arg(place(file)).args([version, &price.to_string()]));
+    };
+    let built = |build: &str| {
+        create(&site, build);
+        fs::read_to_string(find(&site.build(build).join("lib"), "shopkit.py")).unwrap()
+    };
+    site.write("requirements.txt", "shopkit\nasgiref\n");
+    wheel("shopkit-1-py3-none-any.whl", 7);
+    assert_eq!(built("a"), "price = 7");
+    // Another file of the same name.
+    wheel("shopkit-1-py3-none-any.whl", 8);
+    assert_eq!(built("b"), "price = 8");
+    // A newer release.
+    wheel("shopkit-2-py3-none-any.whl", 9);
+    assert_eq!(built("c"), "price = 9");
+    // Which was none.
+    fs::remove_file(place("shopkit-2-py3-none-any.whl")).unwrap();
+    assert_eq!(built("d"), "price = 8");
+    // The same release, built again.
+    wheel("shopkit-1-1-py3-none-any.whl", 10);
+    assert_eq!(built("e"), "price = 10");
+}
