@@ -31,11 +31,14 @@ pub fn run(making: &Making, log: &Path) -> Result<Note> {
 
     let (store, inputs) = (Store::open(making.site, "node")?, inputs(&directory, verb)?);
     making.manifest().digests.insert("node".into(), inputs.key());
-    if let Some(entry) = making.reusable(|| store.find(&inputs.key())) {
-        if making.ahead {
-            return Ok(Some("installed before".into()));
-        }
-        making.count(store.give(&entry, &modules)?);
+    let found = making.reusable(|| store.find(&inputs.key()));
+    if found.is_some() && making.ahead {
+        return Ok(Some("installed before".into()));
+    }
+    if let Some(entry) = found
+        && let Some(shared) = store.give(&entry, &modules)?
+    {
+        making.count(shared);
         making.measured(&modules, entry.record.bytes);
         let note = format!("{}, reused", counted(entry.record.packages.len()));
         note_packages(making, entry.record.packages);

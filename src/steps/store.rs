@@ -80,7 +80,7 @@ impl<'a> Store<'a> {
     }
 
     fn read(&self, directory: PathBuf, key: &Digest) -> Option<Entry> {
-        let record = fs::read(directory.join("entry.json")).ok()?;
+        let record = fs::read(directory.join(RECORD)).ok()?;
         let record: Record = serde_json::from_slice(&record).ok()?;
         // Its name alone does not tell what it is.
         (record.inputs.key() == *key).then_some(Entry { kind: self.kind, directory, record })
@@ -96,7 +96,26 @@ impl<'a> Store<'a> {
         Ok(made.iter().find_map(|manifest| self.find(manifest.digests.get(self.kind)?)))
     }
 
-    /// Clones a tree of this store into a build, or the other way round.
+    /// Clones a tree of an entry into a build, and returns how many of its bytes take no room of their own; `None` where the
+    /// entry is not what it was, and so is forgotten.
+    ///
+    /// # Errors
+    /// It cannot be read or written.
+    pub fn take(&self, entry: &Entry, tree: &str, to: &Path) -> Result<Option<u64>> {
+        let from = entry.tree(tree);
+        if from.is_dir() {
+            let cloned = self.clone(&from, to, entry.record.sealed)?;
+            if cloned.bytes == entry.record.bytes {
+                return Ok(Some(cloned.shared));
+            }
+            tree::remove_all(to)?;
+        }
+        tracing::warn!("{} is damaged, and is made anew", entry.directory.display());
+        files::remove(&entry.directory.join(RECORD))?;
+        Ok(None)
+    }
+
+    /// Clones a tree of a build into a new entry.
     ///
     /// # Errors
     /// It cannot be read or written.
@@ -129,7 +148,7 @@ impl<'a> Store<'a> {
     /// It cannot be written.
     pub fn record(&self, maker: &str, record: &Record) -> Result<Pending> {
         let from = unfinished(self.site, self.kind, maker);
-        let path = from.join("entry.json");
+        let path = from.join(RECORD);
         let text = serde_json::to_vec_pretty(record).map_err(|error| Error::io("write", &path)(error.into()))?;
         // The digests of secrets may be in it.
         files::write(&path, &text, Mode::Private)?;
@@ -239,6 +258,9 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     });
     copied.map_err(Error::io("copy", to))
 }
+
+/// The name of what an entry says about itself.
+const RECORD: &str = "entry.json";
 
 /// The name of an entry's packages in it.
 pub const TREE: &str = "packages";

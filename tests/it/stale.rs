@@ -56,3 +56,36 @@ fn a_build_has_the_wheels_that_a_fresh_one_would_have() {
     wheel("shopkit-1-1-py3-none-any.whl", 10);
     assert_eq!(built("e"), "price = 10");
 }
+
+#[test]
+fn what_is_damaged_in_the_store_is_made_anew() {
+    let reused = "\n[assets]\nreuse = true\ncommands = [[\"sh\", \"-c\", \"echo x > $STATIC_ROOT/x.css\"]]\n";
+    let site = Site::up("plain", reused);
+    site.write("requirements.txt", "asgiref\n");
+    create(&site, "a");
+    let store = site.root().join("deps/store");
+    let (packages, statics) = (find(&store.join("python"), "packages"), find(&store.join("assets"), "static"));
+    let spare = packages.with_file_name("spare");
+    if spare.exists() {
+        fs::remove_dir_all(spare).unwrap();
+    }
+    fs::remove_file(packages.join("asgiref/sync.py")).unwrap();
+    fs::write(statics.join("x.css"), "").unwrap();
+    let said = create(&site, "b");
+    assert_eq!(said.matches(" is damaged, and is made anew").count(), 2, "{said}");
+    assert!(
+        site.build("b").join(packages.file_name().unwrap()).is_dir() || find(&site.build("b"), "sync.py").is_file()
+    );
+    assert_eq!(site.read("deploy/assets/static/b/x.css"), "x\n");
+    let said = create(&site, "c");
+    assert!(said.contains("1 package, reused") && said.contains("static files, reused"), "{said}");
+    // A basis that is gone.
+    fs::remove_dir_all(&packages).unwrap();
+    site.write("requirements.txt", "asgiref\nsqlparse\n");
+    let said = create(&site, "d");
+    assert!(
+        said.contains(" is damaged, and is made anew") && said.contains("2 packages, requirements.txt changed"),
+        "{said}"
+    );
+    site.ok(&["run", "d", "--", "python", "-c", "import asgiref.sync, sqlparse"]);
+}

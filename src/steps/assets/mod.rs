@@ -32,8 +32,9 @@ pub fn run(making: &Making, log: &Path) -> Result<Note> {
     };
     let store = Store::open(making.site, "assets")?;
     making.manifest().digests.insert("assets".into(), inputs.key());
-    if let Some(entry) = making.reusable(|| store.find(&inputs.key())) {
-        take(making, &store, &entry)?;
+    if let Some(entry) = making.reusable(|| store.find(&inputs.key()))
+        && take(making, &store, &entry)?
+    {
         return Ok(Some("static files, reused".into()));
     }
     let why = making.because(&store, &inputs)?;
@@ -76,12 +77,14 @@ fn run_all(making: &Making, commands: &[Vec<String>], run: impl Fn(Run) -> Resul
     })
 }
 
-/// Puts what an entry has into the build.
-fn take(making: &Making, store: &Store, entry: &Entry) -> Result<()> {
+/// Puts what an entry has into the build; whether it is whole.
+fn take(making: &Making, store: &Store, entry: &Entry) -> Result<bool> {
     let statics = statics(making);
     tree::remove_all(&statics)?;
-    making.count(store.clone(&entry.tree("static"), &statics, entry.record.sealed)?.shared);
-    store::put_all(&entry.tree("build"), making.paths.dir())
+    let Some(shared) = store.take(entry, "static", &statics)? else { return Ok(false) };
+    making.count(shared);
+    store::put_all(&entry.tree("build"), making.paths.dir())?;
+    Ok(true)
 }
 
 /// Nobody sees them yet, and files of an earlier try or of a removed build of this name are not this build's.

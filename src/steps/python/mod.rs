@@ -89,19 +89,30 @@ fn reusing(
         if making.ahead {
             return Ok((entry.record.packages, "installed before".into()));
         }
-        making.count(store.give(&entry, &venv.packages)?);
-        making.measured(&venv.packages, entry.record.bytes);
-        store::put_all(&entry.tree("others"), venv.directory)?;
-        let note = format!("{}, reused", counted(entry.record.packages.len()));
-        return Ok((entry.record.packages, note));
+        if let Some(shared) = store.give(&entry, &venv.packages)? {
+            making.count(shared);
+            making.measured(&venv.packages, entry.record.bytes);
+            store::put_all(&entry.tree("others"), venv.directory)?;
+            let note = format!("{}, reused", counted(entry.record.packages.len()));
+            return Ok((entry.record.packages, note));
+        }
+        files::directory(&venv.packages)?;
     }
     let why = making.because(&store, &inputs)?;
     let latest = if making.fresh { None } else { store.latest()? };
-    let basis = latest.filter(|entry| inputs::serves(&inputs, &entry.record.inputs));
-    if let Some(basis) = &basis {
+    let mut basis = latest.filter(|entry| inputs::serves(&inputs, &entry.record.inputs));
+    if let Some(entry) = &basis {
         tree::remove_all(&venv.packages)?;
-        making.count(store.clone(&basis.tree(TREE), &venv.packages, basis.record.sealed)?.shared);
-        store::put_all(&basis.tree("others"), venv.directory)?;
+        match store.take(entry, TREE, &venv.packages)? {
+            Some(shared) => {
+                making.count(shared);
+                store::put_all(&entry.tree("others"), venv.directory)?;
+            }
+            None => {
+                files::directory(&venv.packages)?;
+                basis = None;
+            }
+        }
     }
     install(making, files, log)?;
     bytecode::compile(making, &venv.packages, None, log)?;

@@ -20,17 +20,17 @@ const AHEAD: &str = "ahead";
 
 impl Store<'_> {
     /// Puts the packages of an entry into a build that leaves them as they are until it is complete: a spare which were
-    /// changed could be back in the store after a power cut. Returns how many of their bytes take no room of their own.
+    /// changed could be back in the store after a power cut. Returns what [`Store::take`] does.
     ///
     /// # Errors
     /// They cannot be read or written.
-    pub fn give(&self, entry: &Entry, to: &Path) -> Result<u64> {
+    pub fn give(&self, entry: &Entry, to: &Path) -> Result<Option<u64>> {
         tree::remove_all(to)?;
         if fs::rename(entry.tree(SPARE), to).is_ok() {
             let shares = self.sharing(entry.record.sealed) != Sharing::Nothing;
-            return Ok(if shares { entry.record.bytes } else { 0 });
+            return Ok(Some(if shares { entry.record.bytes } else { 0 }));
         }
-        Ok(self.clone(&entry.tree(TREE), to, entry.record.sealed)?.shared)
+        self.take(entry, TREE, to)
     }
 
     /// Makes the spare of the entry that `maker`, whose packages are for `directory`, has under a key, where there is none
@@ -55,7 +55,11 @@ impl Store<'_> {
         }
         tree::remove_all(&from)?;
         // The commands that run meanwhile may need the other processors.
-        tree::clone(&entry.tree(TREE), &from, self.sharing(entry.record.sealed), 1)?;
+        let cloned = tree::clone(&entry.tree(TREE), &from, self.sharing(entry.record.sealed), 1)?;
+        if cloned.bytes != entry.record.bytes {
+            tree::remove_all(&from)?;
+            return Ok(None);
+        }
         Ok(Some(Pending { from, to }))
     }
 
