@@ -124,7 +124,7 @@ fn fetch_npm(site: &Site, copy: &Path) -> Result<()> {
     tracing::info!("wheels   npm packages");
     files::directory(&site.layout.npm_store())?;
     let install = Run::new("npm")
-        .arg(install_verb(directory.join("package-lock.json").is_file()))
+        .arg(install_verb(&directory))
         .args(["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--prefix"])
         .arg(&directory)
         .arg("--cache")

@@ -15,7 +15,7 @@ const OWN_SCRIPTS: [&str; 7] =
 pub enum Reuse {
     /// They are, and only npm has written them.
     Sealed,
-    /// They are, as far as one can tell: scripts of packages have written, too.
+    /// They are until their own scripts have run, which may read the source and write anywhere.
     Scripts,
     /// They are not, and why.
     Never(String),
@@ -42,6 +42,16 @@ struct Locked {
     in_bundle: bool,
     #[serde(default)]
     has_install_script: bool,
+    /// The systems that it is for, or those that it is not for, with a `!`; all where there is none.
+    #[serde(default)]
+    os: Vec<String>,
+}
+
+impl Locked {
+    /// Whether npm leaves it out here.
+    fn is_for_others(&self) -> bool {
+        self.os.iter().any(|os| !os.starts_with('!')) && !self.os.iter().any(|os| os == "linux" || os == "any")
+    }
 }
 
 /// Whether `npm ci` makes the same of these two files every time. `lock` is `package-lock.json`, where there is one.
@@ -61,7 +71,7 @@ pub fn reuse(project: &str, lock: Option<&str>) -> Reuse {
     if let Some((path, _)) = installed.clone().find(|(_, package)| package.integrity.is_none() && !package.in_bundle) {
         return Reuse::Never(format!("{path} is no package of a registry"));
     }
-    match lock.packages.values().any(|package| package.has_install_script) {
+    match installed.clone().any(|(_, package)| package.has_install_script && !package.is_for_others()) {
         true => Reuse::Scripts,
         false => Reuse::Sealed,
     }
@@ -93,8 +103,16 @@ mod tests {
         let plain = lock(r#"{"version": "1.0.0", "integrity": "sha512-x"}"#);
         assert_eq!(reuse("{}", Some(&plain)), Reuse::Sealed);
         assert_eq!(reuse(r#"{"scripts": {"build": "vite"}}"#, Some(&plain)), Reuse::Sealed);
-        let scripts = lock(r#"{"version": "1.0.0", "integrity": "sha512-x", "hasInstallScript": true}"#);
-        assert_eq!(reuse("{}", Some(&scripts)), Reuse::Scripts);
+        let systems = [
+            ("", Reuse::Scripts),
+            (r#", "os": ["darwin"]"#, Reuse::Sealed),
+            (r#", "os": ["darwin", "linux"]"#, Reuse::Scripts),
+            (r#", "os": ["!win32"]"#, Reuse::Scripts),
+        ];
+        for (os, expected) in systems {
+            let scripts = lock(&format!(r#"{{"integrity": "sha512-x", "hasInstallScript": true{os}}}"#));
+            assert_eq!(reuse("{}", Some(&scripts)), expected, "{os}");
+        }
         assert_eq!(packages(&plain), [Package { name: "@x/b".into(), version: "1.0.0".into() }]);
     }
 

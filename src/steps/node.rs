@@ -1,4 +1,5 @@
-//! npm packages, from the local store alone; those of an earlier build where nothing has changed.
+//! npm packages, from the local store alone; those of an earlier build where nothing has changed. Scripts that packages run
+//! when they are installed run in each build.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,59 +18,90 @@ pub fn run(making: &Making, log: &Path) -> Result<Note> {
     making.manifest().digests.remove("node");
     let directory = making.paths.dir().join(&making.site.config.node.package_dir);
     let Some(project) = files::read(&directory.join("package.json"))? else { return Ok(None) };
-    let lock = files::read(&directory.join("package-lock.json"))?;
-    let (verb, modules) = (install_verb(lock.is_some()), directory.join("node_modules"));
+    let lock = lock_file(&directory).map(|file| files::read(&directory.join(file))).transpose()?.flatten();
+    let (verb, modules) = (install_verb(&directory), directory.join("node_modules"));
     let reuse = npm::reuse(&project, lock.as_deref());
     if let Reuse::Never(why) = reuse {
         if making.ahead {
             return Ok(None);
         }
-        install(making, &directory, verb, log)?;
+        install(making, &directory, &[verb], log)?;
         note_packages(making, installed(&modules)?);
         return Ok(Some(format!("npm {verb}; not for reuse, as {why}")));
     }
 
-    let (store, inputs) = (Store::open(making.site, "node")?, inputs(&directory, verb)?);
+    let scripts = reuse == Reuse::Scripts;
+    let command: &[&str] = if scripts { &[verb, "--ignore-scripts"] } else { &[verb] };
+    let (store, inputs) = (Store::open(making.site, "node")?, inputs(&directory, command)?);
     making.manifest().digests.insert("node".into(), inputs.key());
     let found = making.reusable(|| store.find(&inputs.key()));
     if found.is_some() && making.ahead {
         return Ok(Some("installed before".into()));
     }
-    if let Some(entry) = found
+    let note = if let Some(entry) = found
         && let Some(shared) = store.give(&entry, &modules)?
     {
         making.count(shared);
-        making.measured(&modules, entry.record.bytes);
+        if entry.record.sealed {
+            making.measured(&modules, entry.record.bytes);
+        }
         let note = format!("{}, reused", counted(entry.record.packages.len()));
         note_packages(making, entry.record.packages);
-        return Ok(Some(note));
+        note
+    } else {
+        let why = making.because(&store, &inputs)?;
+        install(making, &directory, command, log)?;
+        let packages = installed(&modules)?;
+        if !scripts {
+            tree::seal(&modules)?;
+        }
+        note_packages(making, packages.clone());
+        let note = format!("npm {verb}, {}, {why}", counted(packages.len()));
+        let bytes = store.clone(&modules, &store.begin(&making.maker)?.join(TREE), !scripts)?.bytes;
+        making.made(&store, &Record { inputs, packages, sealed: !scripts, bytes }, &modules)?;
+        note
+    };
+    if scripts && !making.ahead { run_scripts(making, &directory, verb, note, log) } else { Ok(Some(note)) }
+}
+
+/// Runs the scripts of the packages, which read and write what they like.
+fn run_scripts(making: &Making, directory: &Path, verb: &str, note: String, log: &Path) -> Result<Note> {
+    if npm(making, directory, &["rebuild"], log).is_ok() {
+        return Ok(Some(format!("{note}, and their scripts")));
     }
-    let why = making.because(&store, &inputs)?;
-    install(making, &directory, verb, log)?;
-    let (packages, sealed) = (installed(&modules)?, reuse == Reuse::Sealed);
-    if sealed {
-        tree::seal(&modules)?;
-    }
-    note_packages(making, packages.clone());
-    let note = format!("npm {verb}, {}, {why}", counted(packages.len()));
-    let bytes = store.clone(&modules, &store.begin(&making.maker)?.join(TREE), sealed)?.bytes;
-    making.made(&store, &Record { inputs, packages, sealed, bytes }, &modules)?;
-    Ok(Some(note))
+    // npm gives up a package that nobody needs where its script fails; but not when it only runs scripts.
+    making.manifest().digests.remove("node");
+    install(making, directory, &[verb], log)?;
+    note_packages(making, installed(&directory.join("node_modules"))?);
+    Ok(Some(format!("npm {verb}; not for reuse, as npm rebuild has failed")))
+}
+
+/// The lock files that npm knows, in the order in which it looks for them.
+const LOCKS: [&str; 2] = ["npm-shrinkwrap.json", "package-lock.json"];
+
+/// The lock file that npm takes in a directory.
+fn lock_file(directory: &Path) -> Option<&'static str> {
+    LOCKS.into_iter().find(|file| directory.join(file).is_file())
 }
 
 /// `ci` installs exactly what a lock file names; without one npm has to choose.
-pub fn install_verb(locked: bool) -> &'static str {
-    if locked { "ci" } else { "install" }
+pub fn install_verb(directory: &Path) -> &'static str {
+    if lock_file(directory).is_some() { "ci" } else { "install" }
 }
 
-fn install(making: &Making, directory: &Path, verb: &str, log: &Path) -> Result<()> {
-    let install = Run::new("npm")
-        .args([verb, "--offline", "--no-audit", "--no-fund", "--no-update-notifier", "--prefix"])
+fn install(making: &Making, directory: &Path, command: &[&str], log: &Path) -> Result<()> {
+    npm(making, directory, &[command, &["--no-audit", "--no-fund"]].concat(), log)
+}
+
+fn npm(making: &Making, directory: &Path, command: &[&str], log: &Path) -> Result<()> {
+    let npm = Run::new("npm")
+        .args(command)
+        .args(["--offline", "--no-update-notifier", "--prefix"])
         .arg(directory)
         .arg("--cache")
         .arg(making.site.layout.npm_store())
         .hint("builds wheels fetches what the npm store lacks");
-    making.tool(install, log)
+    making.tool(npm, log)
 }
 
 fn installed(modules: &Path) -> Result<Vec<Package>> {
@@ -81,18 +113,20 @@ fn note_packages(making: &Making, packages: Vec<Package>) {
 }
 
 /// All that decides what npm puts into `node_modules`. The packages themselves are in the lock file, by their digests.
-fn inputs(directory: &Path, verb: &str) -> Result<Inputs> {
+fn inputs(directory: &Path, command: &[&str]) -> Result<Inputs> {
     let mut inputs = Inputs::default();
     inputs.add("builds", env!("CARGO_PKG_VERSION"));
     inputs.add("platform", std::env::consts::ARCH);
     inputs.add("npm", npm_version()?);
     let node = Run::new("node").arg("--version").output()?;
     inputs.add("node", String::from_utf8_lossy(&node).trim());
-    inputs.add("command", verb);
-    for name in ["package.json", "package-lock.json", ".npmrc"] {
-        let path = directory.join(name);
-        if let Some(text) = files::read(&path)? {
-            inputs.add(name, Digest::of(text.as_bytes()));
+    inputs.add("command", command.join(" "));
+    let own = ["package.json", ".npmrc"].into_iter().chain(LOCKS).map(|name| (name.to_owned(), directory.join(name)));
+    let others = settings().into_iter().map(|path| (path.display().to_string(), path));
+    for (name, path) in own.chain(others) {
+        // What this user may not read, npm may not either.
+        if let Ok(text) = fs::read(&path) {
+            inputs.add(name, Digest::of(&text));
         }
     }
     for (key, value) in std::env::vars_os().map(|(key, value)| (key.to_string_lossy().into_owned(), value)) {
@@ -101,6 +135,14 @@ fn inputs(directory: &Path, verb: &str) -> Result<Inputs> {
         }
     }
     Ok(inputs)
+}
+
+/// The settings of the user and of the host, where npm looks for them.
+fn settings() -> Vec<PathBuf> {
+    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".npmrc"));
+    let node = process::find("node").and_then(|node| fs::canonicalize(node).ok());
+    let prefix = node.as_deref().and_then(|node| node.parent()?.parent()).map(|prefix| prefix.join("etc/npmrc"));
+    [home, prefix, Some("/etc/npmrc".into())].into_iter().flatten().collect()
 }
 
 /// npm needs more than half a second to tell its version, which stands beside it.

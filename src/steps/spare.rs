@@ -35,15 +35,18 @@ impl Making<'_> {
         spare.into_iter().for_each(|spare| self.pend(spare));
         Ok(())
     }
+
     /// Has a new entry, which was made of `tree`, found by later builds.
     ///
     /// # Errors
     /// It cannot be written.
     pub(super) fn made(&self, store: &Store, record: &Record, tree: &Path) -> Result<()> {
-        self.measured(tree, record.bytes);
+        if record.sealed {
+            self.measured(tree, record.bytes);
+        }
         self.pend(store.record(&self.maker, record)?);
         if self.ahead {
-            store.put_by(&self.maker, &record.inputs.key(), tree)?.into_iter().for_each(|spare| self.pend(spare));
+            store.put_by(&self.maker, record, tree)?.into_iter().for_each(|spare| self.pend(spare));
         }
         Ok(())
     }

@@ -1,13 +1,14 @@
 //! What earlier builds have, and a build must not get, as a fresh one would be another.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use walkdir::WalkDir;
 
 use crate::helpers::{own_store, shell};
-use crate::site::Site;
+use crate::site::{Said, Site};
 
 /// What a create tells of its steps.
 #[track_caller]
@@ -55,6 +56,67 @@ fn a_build_has_the_wheels_that_a_fresh_one_would_have() {
     // The same release, built again.
     wheel("shopkit-1-1-py3-none-any.whl", 10);
     assert_eq!(built("e"), "price = 10");
+}
+
+/// A package with a script that npm runs when it installs it, as an archive in the source.
+fn package(site: &Site, name: &str, script: &str) {
+    let text = format!(r#"{{"name": "{name}", "version": "1.0.0", "scripts": {{"install": "{script}"}}}}"#);
+    site.write(&format!("{name}/package/package.json"), &text);
+    let archive = site.dir.join(format!("{name}.tgz"));
+    shell(Command::new("tar").arg("-czf").arg(archive).arg("-C").arg(site.dir.join(name)).arg("package"));
+}
+
+/// Writes `package.json`, and has npm write the lock file of it.
+fn project(site: &Site, dependencies: &str) {
+    site.write("package.json", &format!(r#"{{"name": "shop", "private": true, {dependencies}}}"#));
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--package-lock-only", "--offline", "--no-audit", "--no-fund"]).current_dir(&site.dir);
+    shell(&mut npm);
+}
+
+#[test]
+fn the_scripts_of_packages_run_in_each_build() {
+    let site = Site::up("plain", "");
+    own_store(&site, "npm");
+    package(&site, "reads", "cp $INIT_CWD/schema made && echo worker > $INIT_CWD/worker.js");
+    project(&site, r#""dependencies": {"reads": "file:reads.tgz"}"#);
+    for (build, how) in [("a", "first time"), ("b", "1 package, reused")] {
+        site.write("schema", build);
+        let said = create(&site, build);
+        assert!(said.contains(&format!("{how}, and their scripts")), "{said}");
+        let made = site.build(build).join("node_modules/reads/made");
+        assert_eq!((fs::read_to_string(&made).unwrap().as_str(), fs::metadata(&made).unwrap().nlink()), (build, 1));
+        assert_eq!(fs::read_to_string(site.build(build).join("worker.js")).unwrap(), "worker\n");
+    }
+    let nodes = find(&site.root().join("deps/store/node"), "reads");
+    assert!(!nodes.join("made").exists() && fs::metadata(nodes.join("package.json")).unwrap().nlink() == 1);
+
+    // npm leaves one out that nobody needs, where it cannot be installed.
+    package(&site, "fails", "exit 1");
+    let both = r#""dependencies": {"reads": "file:reads.tgz"}, "optionalDependencies": {"fails": "file:fails.tgz"}"#;
+    project(&site, both);
+    for build in ["c", "d"] {
+        let said = create(&site, build);
+        assert!(said.contains("not for reuse, as npm rebuild has failed"), "{said}");
+        assert!(site.build(build).join("node_modules/reads/made").exists(), "{build}");
+    }
+}
+
+#[test]
+fn whatever_npm_reads_counts() {
+    let site = Site::up("demo", "\n[assets]\ncommands = []\n");
+    let create = |build: &str| {
+        let said = Said::from(site.command(&["create", build]).env("HOME", &site.dir).output().unwrap());
+        assert_eq!(said.code, 0, "{said:?}");
+        said.err
+    };
+    create("a");
+    site.write(".npmrc", "fund=false\n");
+    let said = create("b");
+    assert!(said.contains(".npmrc and 1 more changed"), "{said}");
+    site.write("npm-shrinkwrap.json", &site.read("package-lock.json").replacen("\"name\": ", "\"name\":  ", 1));
+    let said = create("c");
+    assert!(said.contains("npm ci, 1 package, npm-shrinkwrap.json changed"), "{said}");
 }
 
 #[test]

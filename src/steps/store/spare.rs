@@ -5,12 +5,12 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{Entry, Pending, Store, TREE};
+use super::{Entry, Pending, Record, Store, TREE};
 use crate::error::{Error, Result};
 use crate::model::digest::Digest;
 use crate::site::Site;
 use crate::system::files;
-use crate::system::tree::{self, Sharing};
+use crate::system::tree;
 
 /// The name of a spare in its entry.
 const SPARE: &str = "spare";
@@ -26,9 +26,8 @@ impl Store<'_> {
     /// They cannot be read or written.
     pub fn give(&self, entry: &Entry, to: &Path) -> Result<Option<u64>> {
         tree::remove_all(to)?;
-        if fs::rename(entry.tree(SPARE), to).is_ok() {
-            let shares = self.sharing(entry.record.sealed) != Sharing::Nothing;
-            return Ok(Some(if shares { entry.record.bytes } else { 0 }));
+        if entry.record.sealed && fs::rename(entry.tree(SPARE), to).is_ok() {
+            return Ok(Some(entry.record.bytes));
         }
         self.take(entry, TREE, to)
     }
@@ -47,7 +46,7 @@ impl Store<'_> {
             false if files::exists(&to) => None,
             false => self.read(place, key),
         };
-        let Some(entry) = entry else { return Ok(None) };
+        let Some(entry) = entry.filter(|entry| entry.record.sealed) else { return Ok(None) };
         // None could be renamed into a build on another file system.
         let device = |path: &Path| fs::metadata(path).map(|data| data.dev()).ok();
         if device(&entry.directory) != device(directory) {
@@ -55,7 +54,7 @@ impl Store<'_> {
         }
         tree::remove_all(&from)?;
         // The commands that run meanwhile may need the other processors.
-        let cloned = tree::clone(&entry.tree(TREE), &from, self.sharing(entry.record.sealed), 1)?;
+        let cloned = tree::clone(&entry.tree(TREE), &from, self.sharing(true), 1)?;
         if cloned.bytes != entry.record.bytes {
             tree::remove_all(&from)?;
             return Ok(None);
@@ -63,14 +62,18 @@ impl Store<'_> {
         Ok(Some(Pending { from, to }))
     }
 
-    /// Has the new entry of `maker` stay until there is a younger build, and what it was made of become its spare.
+    /// Has the new entry of `maker` stay until there is a younger build, and what it was made of become its spare, unless
+    /// builds write into it.
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn put_by(&self, maker: &str, key: &Digest, tree: &Path) -> Result<Option<Pending>> {
+    pub fn put_by(&self, maker: &str, record: &Record, tree: &Path) -> Result<Option<Pending>> {
         let mark = super::unfinished(self.site, self.kind, maker).join(AHEAD);
         fs::write(&mark, "").map_err(Error::io("write", &mark))?;
-        let (from, to) = (unfinished(self.site, self.kind, maker), self.place(key).join(SPARE));
+        if !record.sealed {
+            return Ok(None);
+        }
+        let (from, to) = (unfinished(self.site, self.kind, maker), self.place(&record.inputs.key()).join(SPARE));
         tree::remove_all(&from)?;
         Ok(fs::rename(tree, &from).is_ok().then_some(Pending { from, to }))
     }
