@@ -151,3 +151,39 @@ fn what_is_damaged_in_the_store_is_made_anew() {
     );
     site.ok(&["run", "d", "--", "python", "-c", "import asgiref.sync, sqlparse"]);
 }
+
+fn assets(script: &str) -> String {
+    format!("\n[assets]\nreuse = true\ncommands = [[\"sh\", \"-c\", \"{script}\"]]\n")
+}
+
+#[test]
+fn what_commands_leave_for_the_server_comes_with_the_static_files() {
+    let site = Site::up("plain", &assets("echo list > assets/list.json; echo x > $STATIC_ROOT/x.css"));
+    site.write("assets/shop.js", "");
+    for build in ["a", "b"] {
+        create(&site, build);
+        assert_eq!(site.read(&format!("deploy/builds/{build}/assets/list.json")), "list\n", "{build}");
+    }
+    assert!(create(&site, "c").contains("static files, reused"));
+}
+
+#[test]
+fn static_files_that_are_of_one_build_alone_are_made_again() {
+    let cases = [
+        ("echo version=$BUILD_TAG > $STATIC_ROOT/v.js", "v.js names the build"),
+        ("echo x > $STATIC_ROOT/app.$BUILD_TAG.js", "js names the build"),
+        ("echo $STATIC_ROOT > where", "where names the build"),
+    ];
+    let site = Site::up("plain", "");
+    for (build, (script, why)) in ["a", "b", "c"].into_iter().zip(cases) {
+        site.configure(&assets(script));
+        let said = site.run(&["create", build, "--tag", "v2"]);
+        assert!(said.code == 0 && said.err.contains(why), "{said:?}");
+    }
+    let shared = site.dir.with_extension("log");
+    fs::write(&shared, "").unwrap();
+    std::os::unix::fs::symlink(&shared, site.dir.join("shared")).unwrap();
+    site.configure(&assets("cat shared > $STATIC_ROOT/x.css"));
+    let said = create(&site, "d");
+    assert!(said.contains("not for reuse, as shared leads out of the build"), "{said}");
+}

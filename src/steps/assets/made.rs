@@ -9,10 +9,8 @@ use walkdir::WalkDir;
 
 use crate::error::{Error, Result};
 
-/// Directories at the top of a build that others write meanwhile, and are no work of the commands.
-const OTHERS: [&str; 2] = ["run", "assets"];
-/// Files at the top of a build, likewise.
-const OTHER_FILES: [&str; 5] = [".DEPLOY_TAG", "build.ini", "build.json", "live.conf", "stage.conf"];
+/// What is at the top of a build that others write meanwhile, and is no work of the commands.
+const OTHERS: [&str; 6] = [".DEPLOY_TAG", "build.ini", "build.json", "live.conf", "run", "stage.conf"];
 /// Names anywhere of what is kept for speed alone.
 const CACHES: [&str; 3] = ["__pycache__", ".cache", ".vite"];
 
@@ -29,7 +27,7 @@ impl Before {
     pub fn of(directory: &Path) -> Result<Self> {
         let others = |entry: &walkdir::DirEntry| {
             let name = entry.file_name().to_str().unwrap_or_default();
-            entry.depth() == 1 && (OTHERS.contains(&name) || OTHER_FILES.contains(&name)) || CACHES.contains(&name)
+            entry.depth() == 1 && OTHERS.contains(&name) || CACHES.contains(&name)
         };
         let mut found = BTreeMap::new();
         for entry in WalkDir::new(directory).into_iter().filter_entry(|entry| !others(entry)) {
@@ -63,19 +61,31 @@ impl Before {
     }
 }
 
-/// The first of the static files, and of those written in the build, that has one of some names in it.
+/// The first of the static files, and of those written in the build, that has one of some names in it, or in its own.
 ///
 /// # Errors
 /// One cannot be read.
 pub fn naming(statics: &Path, directory: &Path, written: &[PathBuf], names: &[String]) -> Result<Option<String>> {
-    let statics = WalkDir::new(statics).into_iter().filter_map(|entry| entry.ok().map(walkdir::DirEntry::into_path));
-    for file in statics.chain(written.iter().map(|path| directory.join(path))).filter(|path| path.is_file()) {
+    let all = WalkDir::new(statics).into_iter().filter_map(|entry| entry.ok().map(walkdir::DirEntry::into_path));
+    let named = all.map(|file| (file.strip_prefix(statics).unwrap_or(&file).to_owned(), file));
+    let written = written.iter().map(|path| (path.clone(), directory.join(path)));
+    for (path, file) in named.chain(written).filter(|(_, file)| file.is_file()) {
         let content = fs::read(&file).map_err(Error::io("read", &file))?;
-        if names.iter().any(|name| content.windows(name.len()).any(|part| part == name.as_bytes())) {
-            return Ok(Some(file.file_name().unwrap_or_default().to_string_lossy().into_owned()));
+        if names.iter().any(|name| has(path.as_os_str().as_encoded_bytes(), name) || has(&content, name)) {
+            return Ok(Some(path.display().to_string()));
         }
     }
     Ok(None)
+}
+
+/// Whether a text has a name in it, and not only as a part of another word.
+fn has(text: &[u8], name: &str) -> bool {
+    let goes_on = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let word = name.starts_with(|letter: char| letter.is_alphanumeric());
+    text.windows(name.len()).enumerate().any(|(at, part)| {
+        let before = at.checked_sub(1).and_then(|before| text.get(before));
+        part == name.as_bytes() && !goes_on(text.get(at + name.len())) && !(word && goes_on(before))
+    })
 }
 
 #[cfg(test)]
@@ -96,5 +106,21 @@ mod tests {
         fs::write(build.join("own"), "5678").unwrap();
         fs::write(build.join("new"), "").unwrap();
         assert_eq!(before.written_since(&build).unwrap().unwrap(), [Path::new("new"), Path::new("own")]);
+    }
+
+    #[test]
+    fn a_name_is_no_part_of_another_word() {
+        let cases = [
+            ("see /static/a/x.css", "/static/a", true),
+            ("\"/srv/assets/static/a\"", "/static/a", true),
+            ("/static/about/x.css", "/static/a", false),
+            ("app.v2.js", "v2", true),
+            ("v2", "v2", true),
+            ("v21 and av2", "v2", false),
+            ("", "v2", false),
+        ];
+        for (text, name, expected) in cases {
+            assert_eq!(has(text.as_bytes(), name), expected, "{name} in {text}");
+        }
     }
 }

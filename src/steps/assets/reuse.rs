@@ -10,9 +10,6 @@ use crate::error::{Error, Result};
 use crate::model::digest::{Digest, Inputs};
 use crate::system::files;
 
-/// A tag that is shorter may stand in a file by chance.
-const TELLING: usize = 6;
-
 /// All that decides what the commands make, or why that is not known.
 ///
 /// # Errors
@@ -39,8 +36,10 @@ pub fn inputs(making: &Making, commands: &[Vec<String>]) -> Result<Result<Inputs
             }
         }
     }
-    inputs.add("the source", source(making)?);
-    Ok(Ok(inputs))
+    Ok(source(making)?.map(|source| {
+        inputs.add("the source", source);
+        inputs
+    }))
 }
 
 /// The variables of the caller that the commands do not see: what is made must not depend on who makes it.
@@ -57,12 +56,12 @@ fn is_kept(name: &std::ffi::OsStr) -> bool {
 /// What in a file would make it one for this build alone.
 pub fn own_names(making: &Making) -> Vec<String> {
     let (name, tag) = (making.name, making.manifest().tag.to_string());
-    let own = [format!("/static/{name}/"), format!("/builds/{name}/")];
-    own.into_iter().chain(Some(tag).filter(|tag| tag.len() >= TELLING)).collect()
+    vec![format!("/static/{name}"), format!("/builds/{name}"), tag]
 }
 
-/// The digest of the files that the commands may read: names, modes, contents.
-fn source(making: &Making) -> Result<Digest> {
+/// The digest of the files that the commands may read: names, modes, contents; or why there may be more.
+fn source(making: &Making) -> Result<Result<Digest, String>> {
+    let build = fs::canonicalize(making.paths.dir()).map_err(Error::io("find", making.paths.dir()))?;
     let wanted = making.site.config.assets.inputs.as_deref();
     let read = |path: &Path| wanted.is_none_or(|inputs: &[PathBuf]| inputs.iter().any(|one| path.starts_with(one)));
     let mut list = String::new();
@@ -74,6 +73,9 @@ fn source(making: &Making) -> Result<Digest> {
         }
         let failed = |error| Error::io("read", &file)(error);
         let data = fs::symlink_metadata(&file).map_err(failed)?;
+        if data.is_symlink() && fs::canonicalize(&file).is_ok_and(|target| !target.starts_with(&build)) {
+            return Ok(Err(format!("{} leads out of the build", path.display())));
+        }
         let content = match () {
             () if data.is_dir() => continue,
             () if data.is_symlink() => Digest::of(fs::read_link(&file).map_err(failed)?.as_os_str().as_encoded_bytes()),
@@ -82,5 +84,5 @@ fn source(making: &Making) -> Result<Digest> {
         };
         list += &format!("{path:?} {:o} {content}\n", data.permissions().mode());
     }
-    Ok(Digest::of(list.as_bytes()))
+    Ok(Ok(Digest::of(list.as_bytes())))
 }
