@@ -1,7 +1,7 @@
 //! How long workers take to be there.
 
 use super::row::{Required, Row, Unit};
-use super::{Bench, by_turns, seconds, shop};
+use super::{Bench, by_turns, seconds, shop, wanted};
 use crate::site::Site;
 
 const ACTIVATE: Row = Row {
@@ -14,12 +14,14 @@ const ACTIVATE: Row = Row {
 pub const STARTS: [Row; 2] =
     [ACTIVATE, Row { what: "stage of a new build, until done", required: Required::AtMostMore(1.0), ..ACTIVATE }];
 
-pub const DEPLOY: [Row; 1] = [Row {
+const UNCHANGED: Row = Row {
     what: "deploy of an unchanged site",
     rival: "create of the same",
     unit: Unit::Seconds,
     required: Required::AtMostMore(2.0),
-}];
+};
+
+pub const DEPLOY: [Row; 2] = [UNCHANGED, Row { what: "deploy of an unchanged site of Django alone", ..UNCHANGED }];
 
 pub fn starts(bench: &mut Bench) {
     let [activate, stage] = STARTS;
@@ -37,15 +39,26 @@ pub fn starts(bench: &mut Bench) {
 }
 
 pub fn deploy(bench: &mut Bench) {
-    let [deploy] = DEPLOY;
-    let mut site = shop::site();
-    site.start();
-    site.ok(&["init"]);
+    let [wagtail, django] = DEPLOY;
+    if wanted(&wagtail) {
+        let mut site = shop::site();
+        site.start();
+        site.ok(&["init"]);
+        time_deploys(bench, &site, &wagtail);
+    }
+    if wanted(&django) {
+        let migrate = "commands = [[\"python\", \"manage.py\", \"migrate\", \"--noinput\"]]";
+        time_deploys(bench, &Site::ready("demo", &format!("\n[init]\n{migrate}\n")), &django);
+    }
+}
+
+fn time_deploys(bench: &mut Bench, site: &Site, row: &Row) {
+    let rows = [*row];
     let [created, deployed] = by_turns([
-        (&[deploy], Box::new(|_| create_and_remove(&site))),
-        (&[deploy], Box::new(|_| seconds(|| drop(site.ok(&["deploy"]))))),
+        (&rows, Box::new(|_| create_and_remove(site))),
+        (&rows, Box::new(|_| seconds(|| drop(site.ok(&["deploy"]))))),
     ]);
-    bench.measured(&deploy, &deployed, &created);
+    bench.measured(row, &deployed, &created);
 }
 
 fn create_and_remove(site: &Site) -> f64 {
