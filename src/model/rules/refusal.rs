@@ -182,7 +182,8 @@ impl Refusal {
             Self::NoDeploy => "builds deploy begins one".into(),
             Self::Overtaken { name, .. } => {
                 format!(
-                    "builds deploy --abort gives {name} up; or builds swap-live {name} where it is to be live all the same"
+                    "builds deploy --abort gives {name} up; where it is to be live all the same, builds swap-live {name}, then \
+                     builds deploy --resume"
                 )
             }
         }
