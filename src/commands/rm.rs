@@ -25,9 +25,7 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let (site, name) = (cli.site()?, super::name(&arguments.name)?);
     let _lock = site.lock_build(name)?;
     site.check_ours(name)?;
-    let doomed = site.layout.doomed(name);
-    let interrupted = files::exists(&doomed) || (files::exists(&site.layout.static_of(name)) && !site.is_build(name));
-    if !site.is_build(name) && !interrupted {
+    if !site.is_build(name) && !is_left(&site, name) {
         return Err(site.missing(name));
     }
     remove(&site, name)?;
@@ -51,6 +49,11 @@ pub fn remove(site: &Site, name: BuildName) -> Result<()> {
     })?;
     steps::tidy(site, name);
     Ok(())
+}
+
+/// Whether a removal was cut short, and has left something of a build that is not there any more.
+pub fn is_left(site: &Site, name: BuildName) -> bool {
+    files::exists(&site.layout.doomed(name)) || (files::exists(&site.layout.static_of(name)) && !site.is_build(name))
 }
 
 /// Deletes what a removal has left of a build. Static files are left alone where there is a new build of this name. The

@@ -109,8 +109,11 @@ fn a_deploy_that_was_killed_goes_on_or_is_taken_back() {
 
     site.configure(GATE);
     cut(Signal::SIGINT);
+    // An earlier way back was killed while it removed the build.
+    let doomed = site.build(".removing-d");
+    fs::rename(site.build("d"), &doomed).unwrap();
     site.ok(&["deploy", "--abort"]);
-    assert_eq!((site.names(), site.build("d").exists()), (("c".into(), "a".into()), false));
+    assert_eq!((site.names(), doomed.exists()), (("c".into(), "a".into()), false));
     assert!(site.fails(3, &["deploy", "--abort"]).contains("none was cut short"));
     site.configure("");
     site.ok(&["deploy"]);

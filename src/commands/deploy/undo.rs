@@ -98,12 +98,16 @@ pub fn abort(site: &Site, cut: Option<Plan>) -> Result<Done> {
     let Some(plan) = cut else { return Err(Refusal::NoDeploy.into()) };
     let name = plan.build;
     let moved = give_back(site, &plan)?;
+    let lock = site.lock_build(name)?;
     // One that somebody has made anew is not the deploy's to remove.
-    let own = site.is_build(name) && super::same_build(site, &plan).is_ok();
+    let own = match site.is_build(name) {
+        true => super::same_build(site, &plan).is_ok(),
+        false => rm::is_left(site, name),
+    };
     if own {
-        let _lock = site.lock_build(name)?;
         rm::remove(site, name)?;
     }
+    drop(lock);
     files::remove(&site.layout.deploy())?;
     let names = site.names()?;
     let moved = if moved { "; the names are as before" } else { "" };
