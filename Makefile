@@ -10,7 +10,8 @@ demo: deps
 test: deps
 	cargo test --locked
 
-# Every changing command killed, and failing, at each of its calls that change a file. CRASH=VERB: that one.
+# Every changing command killed, and failing, at each of its calls that change a file. CRASH=VERB: that one. ROUNDS=N: at so
+# many of its calls.
 crash: deps
 	CRASH=$(or $(CRASH),all) cargo test --locked --test it crash::every -- --nocapture
 
@@ -20,12 +21,12 @@ load: deps
 	cargo test --locked --test it -- --ignored --exact --nocapture proof::load::load
 
 # kill -9 of every process in turn, under the same users: what is lost, and how soon all is back. Takes half an hour.
-# ROUNDS and ONLY as above.
+# ROUNDS and ONLY as for load.
 faults: deps
 	cargo test --locked --test it -- --ignored --exact --nocapture proof::faults::faults
 
 # What a deploy costs beside other ways, by turns, in a table and in target/bench.json. Takes 25 minutes.
-# ROUNDS and ONLY as above.
+# ROUNDS and ONLY as for load.
 bench: deps
 	cargo build --release --locked
 	BUILDS=$(CURDIR)/target/release/builds cargo test --locked --test it -- --ignored --exact --nocapture proof::bench::bench

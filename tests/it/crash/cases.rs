@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::helpers::shell;
 use crate::look::processes_of;
-use crate::site::{Site, wait_for};
+use crate::site::{Said, Site, wait_for};
 
 /// A command under test.
 pub struct Case {
@@ -29,9 +29,20 @@ pub struct Case {
     pub over: Option<(i32, &'static str)>,
     /// What a failure may leave for the next run, by its name.
     pub marker: Option<&'static str>,
+    /// Completes it after a kill or a failure.
+    pub again: fn(&Site, &Case) -> Said,
 }
 
-const PLAIN: Case = Case { args: &[], under: None, from: "", prepare: stopped, between: &[], over: None, marker: None };
+pub const PLAIN: Case = Case {
+    args: &[],
+    under: None,
+    from: "",
+    prepare: stopped,
+    between: &[],
+    over: None,
+    marker: None,
+    again: |site, case| site.run(case.args),
+};
 
 /// As file systems have it that know no exchange.
 pub const NO_EXCHANGE: Option<&str> = Some("inject=renameat2:error=EINVAL");
@@ -145,7 +156,7 @@ fn closed(site: &Site) {
 }
 
 /// As the create made it: what a worker writes in it is more to remove.
-fn fresh(site: &Site) {
+pub fn fresh(site: &Site) {
     home(site);
     remove(site, "c");
     stopped(site);
@@ -173,7 +184,7 @@ fn beside(site: &Site) {
 }
 
 /// Ready, with workers in the first slot.
-fn first(site: &Site) {
+pub fn first(site: &Site) {
     fresh(site);
     site.ok(&["activate", "c"]);
 }
@@ -224,7 +235,7 @@ fn nothing(site: &Site) {
     drop(fs::remove_file(site.root().join("run/nginx.loaded")));
 }
 
-fn home(site: &Site) {
+pub fn home(site: &Site) {
     for args in [["swap-live", "a"], ["stage", "b"]] {
         if site.names() != ("a".into(), "b".into()) {
             site.ok(&args);
@@ -237,7 +248,7 @@ fn home(site: &Site) {
     }
 }
 
-fn remove(site: &Site, build: &str) {
+pub fn remove(site: &Site, build: &str) {
     end(site, build);
     drop(fs::remove_dir_all(site.build(build)));
     drop(fs::remove_dir_all(site.root().join("assets/static").join(build)));

@@ -44,8 +44,9 @@ impl State {
             let own = case.args.get(1).is_none_or(|own| own.starts_with('-') || *own == name);
             now == before || own && case.between.contains(&now.map_or("", String::as_str))
         };
-        let init = case.args == ["init"];
-        (init || self.names == start.names)
+        // What they have done of several things stays.
+        let in_parts = [&["init"][..], &["deploy", "--abort"]].contains(&case.args);
+        (in_parts || self.names == start.names)
             && self.canary == start.canary
             && self.maintenance == start.maintenance
             && self.builds.keys().chain(start.builds.keys()).all(|name| allowed(name))
@@ -144,7 +145,7 @@ fn serves(site: &Site) -> Result<(), String> {
 /// The command, run again, ends as it does undisturbed.
 fn completes(site: &Site, case: &Case, end: &State) -> Result<(), String> {
     let over = State::of(site) == *end;
-    let said = site.run(case.args);
+    let said = (case.again)(site, case);
     let refused = case.over.is_some_and(|(code, words)| over && said.code == code && said.err.contains(words));
     check(said.code == 0 || refused, || format!("run again: {said:?}"))?;
     let now = State::of(site);

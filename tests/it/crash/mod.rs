@@ -1,8 +1,9 @@
 //! Every changing command, killed at every system call that changes a file, and with each of them failing.
 //!
-//! `make crash` tries them all and prints a table; a plain run tries a fixed share.
+//! `make crash` tries them all, or `ROUNDS` of each, and prints a table; a plain run tries a fixed share.
 
 mod cases;
+mod deploys;
 mod durable;
 mod judge;
 mod trace;
@@ -12,6 +13,7 @@ use std::time::Instant;
 
 use crate::site::Site;
 use cases::{Case, INIT, NONE, THREE};
+use deploys::DEPLOYS;
 use judge::{State, after_failure, after_kill};
 use trace::{Blow, Call};
 
@@ -29,6 +31,9 @@ const LANES: usize = 2;
 /// So many failures of one command tell enough.
 const ENOUGH: usize = 20;
 
+/// Commands, and the site on which they are tried.
+type List = (&'static [Case], fn() -> Site);
+
 /// What came of one command.
 struct Row {
     command: String,
@@ -42,14 +47,19 @@ struct Row {
 #[test]
 fn every_changing_command_may_die_or_fail_at_every_call() {
     let wanted = &std::env::var("CRASH").unwrap_or_default();
+    let rounds = std::env::var("ROUNDS").map(|rounds| rounds.parse().unwrap()).ok();
+    let share = rounds.or(wanted.is_empty().then_some(SHARE));
     let chosen = move |case: &&Case| ["", "all"].contains(&wanted.as_str()) || case.title().starts_with(wanted);
-    let lanes = if wanted.is_empty() { 1 } else { LANES };
+    let lanes = if share.is_some() { 1 } else { LANES };
     let rows = std::thread::scope(|scope| {
-        let spawn = |(cases, lane): (&'static [Case], usize)| {
+        let spawn = |((cases, site), lane): (List, usize)| {
             let cases: Vec<&Case> = cases.iter().filter(chosen).collect();
-            scope.spawn(move || if cases.is_empty() { Vec::new() } else { try_lane(&cases, (lane, lanes)) })
+            scope.spawn(
+                move || if cases.is_empty() { Vec::new() } else { try_lane(&site(), &cases, (lane, lanes), share) },
+            )
         };
-        let all = [THREE, &NONE, &INIT].into_iter().flat_map(|cases| (0..lanes).map(move |lane| (cases, lane)));
+        let lists: [List; 4] = [(THREE, three), (&NONE, two), (&INIT, two), (&DEPLOYS, deploys::with_database)];
+        let all = lists.into_iter().flat_map(|list| (0..lanes).map(move |lane| (list, lane)));
         let running: Vec<_> = all.map(spawn).collect();
         running.into_iter().flat_map(|lane| lane.join().unwrap()).fold(Vec::new(), Row::add)
     });
@@ -62,16 +72,22 @@ fn every_changing_command_may_die_or_fail_at_every_call() {
     assert!(failures.is_empty(), "{} failures", failures.len());
 }
 
-/// Commands on one site, one after the other; a lane's share of their tries.
-fn try_lane(cases: &[&Case], lane: (usize, usize)) -> Vec<Row> {
-    let site = Site::ready("plain", "\n[uwsgi]\nworkers = 1\n");
-    if cases.iter().any(|case| THREE.iter().any(|three| three.title() == case.title())) {
-        cases::keep(&site);
-    }
-    cases.iter().map(|case| try_case(&site, case, lane)).collect()
+fn two() -> Site {
+    Site::ready("plain", "\n[uwsgi]\nworkers = 1\n")
 }
 
-fn try_case(site: &Site, case: &Case, (lane, lanes): (usize, usize)) -> Row {
+fn three() -> Site {
+    let site = two();
+    cases::keep(&site);
+    site
+}
+
+/// Commands on one site, one after the other; a lane's part of their tries, or a share of them.
+fn try_lane(site: &Site, cases: &[&Case], lane: (usize, usize), share: Option<usize>) -> Vec<Row> {
+    cases.iter().map(|case| try_case(site, case, lane, share)).collect()
+}
+
+fn try_case(site: &Site, case: &Case, (lane, lanes): (usize, usize), share: Option<usize>) -> Row {
     let began = Instant::now();
     (case.prepare)(site);
     let start = State::of(site);
@@ -81,7 +97,7 @@ fn try_case(site: &Site, case: &Case, (lane, lanes): (usize, usize)) -> Row {
 
     let tries = tries(&calls);
     // Odd, so that it meets a kill and each error by turns.
-    let step = if lanes > 1 { lanes } else { tries.len().div_ceil(SHARE) | 1 };
+    let step = share.map_or(lanes, |share| tries.len().div_ceil(share) | 1);
     let mut row =
         Row { command: case.title(), calls: calls.len(), kills: 0, faults: 0, failures: vec![], seconds: 0.0 };
     for (call, blow) in tries.into_iter().skip(lane).step_by(step) {
