@@ -14,7 +14,6 @@ use crate::model::change::Action;
 use crate::model::name::BuildName;
 use crate::model::plan::{Order, Plan, Planned, Step, Trial};
 use crate::model::retention::Age;
-use crate::model::rollback::Lives;
 use crate::model::rules::Refusal;
 use crate::model::wish::Wish;
 use crate::report::{self, Done};
@@ -158,7 +157,7 @@ fn note(site: &Site, plan: &mut Plan, step: Step) -> Result<()> {
 /// names after it writes down what it did.
 fn was_live(site: &Site, name: BuildName) -> Result<bool> {
     let Some(made) = site.manifest(name)? else { return Ok(false) };
-    Ok(Lives::of(site.history()?.changes().filter_map(Result::ok)).knows(&made))
+    Ok(site.lives()?.knows(&made))
 }
 
 /// The plan of a deploy that was cut short.

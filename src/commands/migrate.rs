@@ -6,7 +6,6 @@ use crate::model::change::{self, Action};
 use crate::model::manifest::Manifest;
 use crate::model::migrations::{self, Answer, Class, Migration, Record};
 use crate::model::name::BuildName;
-use crate::model::rollback::Lives;
 use crate::model::rules::{self, Refusal};
 use crate::report::Done;
 use crate::site::Site;
@@ -127,7 +126,7 @@ pub fn may_return(site: &Site, name: BuildName) -> Result<()> {
 /// The other builds that a migration must not break.
 fn users(site: &Site, name: BuildName) -> Result<Vec<BuildName>> {
     let names = site.names()?;
-    let lives = Lives::of(site.history()?.changes().filter_map(Result::ok));
+    let lives = site.lives()?;
     let (back, _) = lives.target(names.live, |name| site.manifest(name).ok().flatten());
     Ok(migrations::users(name, &names, back, &site.observe_all()?))
 }

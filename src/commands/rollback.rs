@@ -8,7 +8,7 @@ use crate::model::layout::Role;
 use crate::model::manifest::{Manifest, Progress};
 use crate::model::name::{BuildName, BuildRef};
 use crate::model::observed::{Names, State};
-use crate::model::rollback::{Lives, Skipped};
+use crate::model::rollback::Skipped;
 use crate::model::rules::{self, Refusal};
 use crate::report::Done;
 use crate::serve::names::{self, Moved};
@@ -93,13 +93,13 @@ pub fn rollback(site: &Site, wanted: Option<BuildName>, force: bool) -> Result<(
 /// # Errors
 /// The history cannot be read.
 pub fn target(site: &Site) -> Result<Option<BuildName>> {
-    let lives = Lives::of(site.history()?.changes().filter_map(Result::ok));
+    let lives = site.lives()?;
     Ok(lives.target(site.links().live, |name| site.manifest(name).ok().flatten()).0)
 }
 
 /// The build to go back to from the one that is live, and those that are passed over.
 fn choose(site: &Site, wanted: Option<BuildName>, live: Option<BuildName>) -> Result<(BuildName, Vec<Skipped>)> {
-    let lives = Lives::of(site.history()?.changes().filter_map(Result::ok));
+    let lives = site.lives()?;
     let manifest = |name| site.manifest(name).ok().flatten();
     let Some(name) = wanted else {
         return match lives.target(live, manifest) {

@@ -14,6 +14,7 @@ use crate::model::layout::Role;
 use crate::model::manifest::Manifest;
 use crate::model::name::BuildName;
 use crate::model::observed::Names;
+use crate::model::rollback::Lives;
 use crate::system::lock::{self, Lock};
 use crate::system::{exchange, files, journal, signals, who};
 
@@ -69,6 +70,14 @@ impl Site {
     /// It is there and cannot be read.
     pub fn history(&self) -> Result<History> {
         Ok(History::of(&text(&self.layout.older_history())?, &text(&self.layout.history())?))
+    }
+
+    /// Which builds were live, as far as lines of the history are whole.
+    ///
+    /// # Errors
+    /// As [`Self::history`].
+    pub fn lives(&self) -> Result<Lives> {
+        Ok(Lives::of(self.history()?.changes().filter_map(Result::ok)))
     }
 
     /// What the two links say, whatever they lead to. A link that says nothing of the kind counts as none.

@@ -4,7 +4,6 @@ use super::super::{prune, stop};
 use crate::error::Result;
 use crate::model::observed::State;
 use crate::model::retention::Limits;
-use crate::model::rollback::Lives;
 use crate::site::Site;
 
 /// Stops the builds that were live, but for the latest, and removes what need not stay. The new build is live by now, so
@@ -19,7 +18,7 @@ pub fn retire(site: &Site) -> String {
 /// Stops those that nobody needs any more, and returns how many there were.
 fn stop_former(site: &Site) -> Result<usize> {
     let (names, canary) = (site.names()?, site.canary()?);
-    let former = Lives::of(site.history()?.changes().filter_map(Result::ok)).former(names.live);
+    let former = site.lives()?.former(names.live);
     let mut stopped = 0;
     for name in former.into_iter().skip(site.config.keep.warm.into()) {
         let needed =
