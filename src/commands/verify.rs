@@ -49,7 +49,7 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
         writeln!(text, "{word:<8} {path}").unwrap_or_default();
     }
     if rows.is_empty() {
-        text = format!("build {name} is as it was created");
+        text = format!("build {name} is as it was created, by size, time and permissions of its files");
     }
     let done = Done::looked(text).with("build", name).with("same", rows.is_empty());
     let code = if rows.is_empty() { 0 } else { DIFFERS };

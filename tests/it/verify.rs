@@ -10,7 +10,10 @@ use crate::site::{Site, get};
 #[test]
 fn what_was_done_to_a_build_is_told_and_what_it_does_itself_is_not() {
     let site = Site::ready("demo", "\n[env]\nMOOD = \"calm\"\n");
-    assert_eq!(site.ok(&["verify", "live"]), "build a is as it was created\n");
+    assert_eq!(
+        site.ok(&["verify", "live"]),
+        "build a is as it was created, by size, time and permissions of its files\n"
+    );
     site.ok(&["create", "c"]);
     site.ok(&["stage", "c"]);
     site.ok(&["swap-live"]);
