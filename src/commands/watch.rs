@@ -124,9 +124,12 @@ fn mend(name: BuildName) -> String {
     format!("mend it in the source and create a new build; its log is logs/{name}.error.log")
 }
 
-/// Makes the old build live again, and marks the new one.
+/// Makes the old build live again, and marks the new one, if that can be done: what users meet is mended by then.
 fn take_back(site: &Site, new: BuildName, old: BuildName, fault: &Fault) -> Result<()> {
     rollback::rollback(site, Some(old), false)?;
-    let _lock = site.claim(BuildRef::Name(new))?;
-    mark::mark(site, new, Some(&fault.to_string())).map(drop)
+    let marked = site.claim(BuildRef::Name(new)).and_then(|_claim| mark::mark(site, new, Some(&fault.to_string())));
+    if let Err(error) = marked {
+        tracing::warn!("build {new} is not marked bad: {}: {}; {}", error.what(), error.cause(), error.next());
+    }
+    Ok(())
 }

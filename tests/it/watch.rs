@@ -141,3 +141,15 @@ fn a_watch_ends_when_another_build_goes_live() {
     let done: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!((said.code, &done["moved"], &done["build"]), (0, &true.into(), &"b".into()));
 }
+
+#[test]
+fn a_build_that_cannot_be_marked_is_told_to_be_taken_back_all_the_same() {
+    let site = Site::ready("plain", "");
+    site.ok(&["swap-live"]);
+    let breaks = "cd deploy/builds/b; rm build.json; mkdir build.json";
+    let warmup = "paths = [{ path = \"/\", contains = \"what it never says\" }]";
+    site.configure(&format!("\n[warmup]\n{warmup}\n\n[hooks]\nafter_rollback = [[\"sh\", \"-c\", \"{breaks}\"]]\n"));
+    let error = site.fails(6, &["watch"]);
+    assert!(error.contains("build b is not marked bad: ") && error.contains("and a is live again"), "{error}");
+    assert_eq!(site.names().0, "a");
+}
