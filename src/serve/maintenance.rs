@@ -63,8 +63,16 @@ fn check_page(site: &Site) -> Result<()> {
     }
     let address = site.config.nginx.live_listen.reachable();
     let asked = Browser::at(address, &site.config.site.host, PATIENCE).and_then(|nginx| nginx.marked(ASKED, MARK));
+    let page = site.layout.conf().join("pages/maintenance.html");
     let why = match asked {
-        Ok((_, true)) => return Ok(()),
+        Ok((503, true)) => return Ok(()),
+        Ok((status, true)) => {
+            return Err(Error::Unmet {
+                problem: "nginx has no page to show for maintenance".into(),
+                cause: format!("at {address} it answers {status}: it cannot read {}", page.display()),
+                next: format!("ls -l {} shows why; builds init writes one that is missing", page.display()),
+            });
+        }
         Ok((status, false)) if !ELSEWHERE.contains(&status) => {
             let host = &site.config.site.host;
             return Err(Error::Unmet {

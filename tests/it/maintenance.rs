@@ -107,6 +107,18 @@ fn it_is_not_on_where_nginx_does_not_look() {
 }
 
 #[test]
+fn it_is_not_on_without_a_page() {
+    let site = Site::ready("plain", "");
+    fs::remove_file(site.root().join("conf/pages/maintenance.html")).unwrap();
+    let said = site.fails(1, &["maintenance", "on"]);
+    assert!(said.contains("nginx has no page to show") && said.contains("it answers 404: it cannot read"), "{said}");
+    assert_eq!(site.live("/").0, 200);
+    site.ok(&["init"]);
+    site.ok(&["maintenance", "on"]);
+    assert_eq!(site.live("/").0, 503);
+}
+
+#[test]
 fn where_nobody_can_tell_it_says_so() {
     let mut site = Site::ready("plain", "");
     let conf = site.read("deploy/conf/site.conf");
