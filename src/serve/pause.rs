@@ -268,7 +268,10 @@ pub fn end(site: &Site, name: BuildName) -> Result<(usize, bool)> {
     if ended.is_none() || files::exists(&paths.pause()) {
         return Err(Error::Unmet {
             problem: format!("{} requests of build {name} wait still", held(site, name)),
-            cause: format!("{} tells what their keeper said", site.layout.pause_log().display()),
+            cause: match of(site, name) {
+                Some(_) => "somebody has paused it again meanwhile".into(),
+                None => format!("{} tells what their keeper said", site.layout.pause_log().display()),
+            },
             next: "builds status shows whether live answers; then builds resume again".into(),
         });
     }
