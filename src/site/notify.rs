@@ -25,7 +25,7 @@ impl Site {
     pub(super) fn notify(&self, hook: Hook, event: &Value) {
         let Some(webhook) = self.config.notify.webhook.as_deref().filter(|_| self.is_notified(hook)) else { return };
         if let Err(error) = self.post(webhook, event) {
-            tracing::warn!("the webhook is not told: {}: {}", error.what(), error.cause());
+            tracing::warn!("the webhook is not told of {}: {}: {}", hook.key(), error.what(), error.cause());
         }
     }
 
