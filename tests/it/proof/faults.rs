@@ -47,7 +47,9 @@ const FAULTS: [Fault; 11] = [
     Fault { name: "the nginx master", part: Part::NginxMaster, down: true, ..WORKER },
 ];
 
-const COMMAND: &str = "a command of builds, then run again";
+/// The names of what is killed beside the parts of a site, and how.
+const COMMANDS: [(&str, fn(&Site, &Load, usize) -> Vec<Round>); 2] =
+    [("a command of builds, then run again", killed::rounds), ("a deploy, then --resume or --abort", killed::deploys)];
 
 fn start_again(site: &mut Site) {
     site.wait();
@@ -74,12 +76,12 @@ fn faults() {
         let rounds: Vec<_> = (0..count).map(|_| round(&mut site, fault, &load)).collect();
         tell(judge(fault.name, &rounds, &load.stop(), &Limits { wait, down: fault.down }));
     }
-    if super::wanted(COMMAND) {
+    for (name, rounds) in COMMANDS.into_iter().filter(|(name, _)| super::wanted(name)) {
         let site = operations::site("");
-        eprintln!("{count} × {COMMAND}");
+        eprintln!("{count} × {name}");
         let load = Load::start(&[Crowd { slow: 2, ..Crowd::at(site.live_port(), 64) }]);
-        let rounds = killed::rounds(&site, &load, count);
-        tell(judge(COMMAND, &rounds, &load.stop(), &Limits::default()));
+        let rounds = rounds(&site, &load, count);
+        tell(judge(name, &rounds, &load.stop(), &Limits::default()));
     }
     table::print(&rows);
     assert_eq!(exceeded, 0, "ceilings were exceeded");
