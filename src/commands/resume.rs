@@ -14,15 +14,20 @@ pub struct Arguments {}
 /// Takes no lock: the process that passes on what waits has that of the build.
 pub fn run(_: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
-    let (mut held, mut resumed) = (0, Vec::new());
-    for name in pause::all(&site)? {
-        let (waited, changed) = site.noting(Action::Resume, name, |deed| {
+    let resume = |name| {
+        site.noting(Action::Resume, name, |deed| {
             let (waited, paused) = pause::end(&site, name)?;
             let changed = paused || waited > 0;
             deed.reason(&format!("{waited} had waited"));
             deed.changed(changed);
             Ok((waited, changed))
-        })?;
+        })
+    };
+    // All of them, before one that fails is told of.
+    let ended: Vec<_> = pause::all(&site)?.into_iter().map(|name| (name, resume(name))).collect();
+    let (mut held, mut resumed) = (0, Vec::new());
+    for (name, ended) in ended {
+        let (waited, changed) = ended?;
         held += waited;
         if changed {
             resumed.push(name);

@@ -232,6 +232,19 @@ fn a_pause_that_nobody_ends_is_begun_anew() {
 }
 
 #[test]
+fn all_pauses_end_though_one_cannot() {
+    let site = Site::ready("plain", "");
+    site.ok(&["swap-live"]);
+    site.ok(&["pause", "--max", "50"]);
+    // What is left of an earlier one, and cannot be removed.
+    fs::create_dir(site.build("a").join("run/pause")).unwrap();
+    let said = site.fails(1, &["resume"]);
+    assert!(said.contains("0 requests of build a wait still") && said.contains("logs/pause.log tells"), "{said}");
+    assert_eq!(site.json(&["status"])["paused"], serde_json::Value::Null);
+    assert!(site.live("/").1.contains(r#""build": "b""#));
+}
+
+#[test]
 fn a_pause_ends_with_the_vassal_that_holds_requests() {
     let mut site = Site::ready("plain", "");
     site.ok(&["pause", "--max", "50"]);
