@@ -25,7 +25,7 @@ pub struct Finding {
 }
 
 /// What is examined, in the order in which an operator mends it.
-const EXAMINATIONS: [fn(&Site) -> Vec<Finding>; 17] = [
+const EXAMINATIONS: [fn(&Site) -> Vec<Finding>; 18] = [
     host::programs,
     host::limits,
     disk::room,
@@ -34,6 +34,7 @@ const EXAMINATIONS: [fn(&Site) -> Vec<Finding>; 17] = [
     site::stores,
     site::secrets,
     site::owners,
+    site::outbox,
     uwsgi::skeletons,
     uwsgi::emperors,
     ports::ports,

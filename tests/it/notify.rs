@@ -77,6 +77,7 @@ fn the_webhook_is_told_in_order_and_again_until_it_answers_well() {
     site.ok(&["swap-live", "b"]);
     site.ok(&["rollback"]);
     assert_eq!(waiting(&site), 2);
+    assert!(site.ok(&["doctor"]).contains("2 events wait for the webhook of [notify]"));
 
     let first = Told::next(&listener);
     let (event, delivery) = (first.event(), first.header("x-builds-delivery"));
@@ -98,6 +99,7 @@ fn the_webhook_is_told_in_order_and_again_until_it_answers_well() {
     // It will never want this.
     last.answer("400 No");
     wait_for("an empty outbox", || waiting(&site) == 0);
+    assert!(!site.ok(&["doctor"]).contains("webhook"));
     let log = site.read("deploy/logs/notify.log");
     assert!(log.contains(".json: HTTP Error 503: Later\n"), "{log}");
     assert!(log.contains(".json: given up: HTTP Error 400: No\n"), "{log}");

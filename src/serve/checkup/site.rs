@@ -69,3 +69,17 @@ pub(super) fn owners(site: &Site) -> Vec<Finding> {
         format!("chown -R --from=root {}: {}, as root", user.trim_start_matches('#'), root.display()),
     )]
 }
+
+/// Events that the webhook has not got yet.
+pub(super) fn outbox(site: &Site) -> Vec<Finding> {
+    let entries = fs::read_dir(site.layout.outbox()).into_iter().flatten().flatten();
+    let waiting = entries.filter(|entry| entry.path().extension().is_some_and(|end| end == "json")).count();
+    if waiting == 0 {
+        return Vec::new();
+    }
+    let log = site.layout.logs().join("notify.log");
+    vec![notice(
+        format!("{waiting} events wait for the webhook of [notify]"),
+        format!("{} tells what it answers; the next event takes them along", log.display()),
+    )]
+}
