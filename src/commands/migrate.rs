@@ -133,7 +133,8 @@ fn users(site: &Site, name: BuildName) -> Result<Vec<BuildName>> {
 
 /// Writes down which migrations a build has, and which of them were applied for it.
 fn record(site: &Site, made: Manifest, answer: &Answer) -> Result<()> {
-    if !answer.django {
+    // Nor is it known of what failed before it could tell.
+    if !answer.django || answer.known.is_empty() {
         return Ok(());
     }
     let record = Record::after(made.migrations.clone(), answer, files::now());

@@ -30,6 +30,12 @@ pub fn build_of(body: &str) -> String {
     serde_json::from_str::<Value>(body).unwrap()["build"].as_str().unwrap().to_owned()
 }
 
+/// A build's `build.json`.
+#[track_caller]
+pub fn manifest(site: &Site, build: &str) -> Value {
+    serde_json::from_str(&site.read(&format!("deploy/builds/{build}/build.json"))).unwrap()
+}
+
 /// A process as `/proc` shows it.
 #[derive(Clone, Debug)]
 pub struct Process {

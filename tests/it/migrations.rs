@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::helpers::shell;
 use crate::history::changes;
-use crate::look::processes_of;
+use crate::look::{manifest, processes_of};
 use crate::site::{Site, fixtures, wait_for};
 
 /// Lays a set of migrations, and the models that belong to it, over a site's source.
@@ -18,6 +18,9 @@ pub fn lay(site: &Site, set: &str) {
     let set = fixtures().join("migrations").join(set).join(".");
     shell(Command::new("cp").arg("-a").arg(set).arg(&site.dir));
 }
+
+/// Of a build a that lacks nothing.
+const NOTHING: &str = "build a brings no migration that is not applied\n";
 
 /// A first build migrates, and there are no static files.
 fn settings(extra: &str) -> String {
@@ -87,7 +90,7 @@ fn additive_migrations_are_applied_and_destructive_ones_wait_for_a_word() {
     let said = site.run(&["migrate", "c"]);
     assert_eq!((said.code, said.out.as_str()), (0, "build c has migrated the database: 1 migration\n"), "{said:?}");
     assert!(said.err.contains("migrate  default shop.0002_note (additive)"), "{said:?}");
-    assert_eq!(site.json(&["migrate", "c"])["changed"], false);
+    assert_eq!(site.json(&["migrate", "c"])["migrations"], serde_json::json!([]));
     assert_eq!(buys("a").0, 200, "code of before goes on: {}", buys("a").1);
 
     lay(&site, "destructive");
@@ -144,7 +147,7 @@ fn additive_migrations_are_applied_and_destructive_ones_wait_for_a_word() {
 fn live_by_hand(site: &Site, name: &str) {
     site.ok(&["create", name]);
     site.ok(&["run", name, "--", "python", "manage.py", "migrate"]);
-    assert_eq!(site.json(&["migrate", name])["changed"], false);
+    assert_eq!(site.ok(&["migrate", name]), NOTHING.replace("build a", &format!("build {name}")));
     site.ok(&["stage", name]);
     site.ok(&["swap-live"]);
 }
@@ -244,6 +247,10 @@ fn a_failing_migration_leaves_what_came_before_it() {
 #[test]
 fn what_keeps_a_build_from_telling_is_told() {
     let site = ready("");
+    site.ok(&["migrate", "a"]);
+    let known = || manifest(&site, "a")["migrations"].clone();
+    let before = known();
+    assert_eq!(before["leaves"], serde_json::json!(["shop.0001_initial"]));
     for (extra, expected) in [
         ("[env]\nPOSTGRES = \"/nowhere\"\n", "Error loading psycopg"),
         (
@@ -269,6 +276,7 @@ fn what_keeps_a_build_from_telling_is_told() {
             "{said}"
         );
     }
+    assert_eq!(known(), before, "what failed takes nothing from what is known");
     fs::remove_dir(&database).unwrap();
     fs::rename(database.with_extension("away"), &database).unwrap();
     second(&site, "");
@@ -284,12 +292,12 @@ fn what_keeps_a_build_from_telling_is_told() {
 #[test]
 fn a_site_without_django_has_no_migrations() {
     let site = Site::ready("plain", "");
-    assert_eq!(site.ok(&["migrations", "a"]), "build a brings no migration that is not applied\n");
-    assert_eq!(site.json(&["migrate", "a"])["changed"], false);
+    assert_eq!(site.ok(&["migrations", "a"]), NOTHING);
+    assert_eq!(site.ok(&["migrate", "a"]), NOTHING);
     site.fails(2, &["migrate", "q"]);
     // Somebody else's manage.py.
     site.write("deploy/builds/a/manage.py", "import sys\nsys.exit(3)\n");
-    assert_eq!(site.json(&["migrate", "a"])["changed"], false);
+    assert_eq!(site.ok(&["migrate", "a"]), NOTHING);
 }
 
 #[test]
@@ -315,7 +323,7 @@ fn an_interrupted_migration_is_taken_back_and_one_that_is_left_is_ended() {
         assert_eq!(migrates(), signal == Signal::SIGKILL);
     }
     // The next command that migrates ends it first; the database has taken it back.
-    assert_eq!(site.json(&["migrate", "b"])["changed"], false);
+    site.ok(&["migrate", "b"]);
     assert!(processes_of(&site).iter().all(|process| !process.title.contains("\"databases\"")));
     assert_eq!(site.json(&["migrations", "c"])["migrations"].as_array().unwrap().len(), 1);
     assert_eq!(crate::site::get(site.port("a"), "/buy").0, 200);

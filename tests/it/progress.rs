@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::look::manifest;
 use crate::site::{Said, Site};
 
 /// Requirements that need no compiler and no network.
@@ -20,10 +21,6 @@ fn site() -> Site {
 fn line<'a>(said: &'a Said, step: &str) -> &'a str {
     let mut lines = said.err.lines().filter(|line| line.split(' ').next() == Some(step));
     lines.next().unwrap_or_else(|| panic!("no line of {step}: {}", said.err))
-}
-
-fn manifest(site: &Site, build: &str) -> Value {
-    serde_json::from_str(&site.read(&format!("deploy/builds/{build}/build.json"))).unwrap()
 }
 
 #[test]
