@@ -202,7 +202,7 @@ fn host(mut site: Site, postgres: &Postgres, gate: &Path) -> Site {
     site.configure(&postgres.settings());
     let waits = format!(
         "import os, time\nfrom django.db import migrations\n\n\ndef wait(apps, editor):\n    open({:?}, \"w\").close()\n    \
-         for _ in range(6000):\n        if os.path.exists({gate:?}):\n            time.sleep(0.01)\n\n\nclass Migration(migrations.Migration):\n    \
+         while os.path.exists({gate:?}):\n        time.sleep(0.01)\n\n\nclass Migration(migrations.Migration):\n    \
          dependencies = [(\"shop\", \"0001_initial\")]\n    \
          operations = [migrations.RunPython(wait, hints={{\"builds\": \"additive\"}})]\n",
         gate.with_extension("here")

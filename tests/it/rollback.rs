@@ -154,7 +154,7 @@ fn a_canary_ends_with_the_build_that_it_stood_beside() {
     site.ok(&["create", "d"]);
     site.ok(&["canary", "d"]);
     assert_eq!(site.ok(&["rollback"]), "build b is live again; c is staged\n");
-    assert_eq!(site.json(&["canary", "--off"])["changed"], false);
+    site.unchanged(&["canary", "--off"]);
     assert_eq!(shown(&site), "b");
 }
 

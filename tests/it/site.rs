@@ -167,6 +167,13 @@ impl Site {
         serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"))
     }
 
+    /// Runs a command that must succeed and find nothing to do. An error says that nothing was changed, too.
+    #[track_caller]
+    pub fn unchanged(&self, args: &[&str]) {
+        let said = self.json(args);
+        assert_eq!((&said["changed"], &said["error"]), (&false.into(), &Value::Null), "builds {args:?}");
+    }
+
     /// A build's row of `builds status`.
     #[track_caller]
     pub fn status(&self, build: &str) -> Value {

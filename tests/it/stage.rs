@@ -25,7 +25,7 @@ fn staging_a_build_activates_and_warms_it() {
     assert_eq!((&row["state"], &row["role"]), (&"warm".into(), &serde_json::Value::Null));
 
     let workers = worker_pids(&site, "c");
-    assert_eq!(site.json(&["stage", "c"])["changed"], false);
+    site.unchanged(&["stage", "c"]);
     assert_eq!(site.ok(&["stage", "stage"]), "build c was staged already\n");
     assert_eq!(worker_pids(&site, "c"), workers);
 }

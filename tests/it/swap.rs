@@ -44,7 +44,7 @@ fn only_a_ready_build_goes_live_and_the_old_live_build_is_staged_then() {
     assert_eq!(shown(&site), "c");
 
     assert_eq!(site.ok(&["swap-live", "c"]), "build c was live already\n");
-    assert_eq!(site.json(&["swap-live", "live"])["changed"], false);
+    site.unchanged(&["swap-live", "live"]);
     assert_eq!(site.names(), names("c", "a"));
 }
 
