@@ -7,7 +7,7 @@ use clap::Args;
 use super::Cli;
 use crate::error::{Error, Result};
 use crate::model::config::Page;
-use crate::model::name::{BuildName, BuildRef};
+use crate::model::name::BuildName;
 use crate::model::observed::Worker;
 use crate::model::rules;
 use crate::model::warmth::{self, Times};
@@ -31,10 +31,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let site = cli.site()?;
-    let name = match super::reference(&arguments.name)? {
-        BuildRef::Name(name) => site.resolve(BuildRef::Name(name))?,
-        role => site.resolve(role)?,
-    };
+    let name = site.resolve(super::reference(&arguments.name)?)?;
     let warmth = warm(&site, name, arguments.concurrency.unwrap_or(site.config.warmup.concurrency))?;
     Ok(Done::changed(true, format!("build {name} is warm: {}", warmth.summary()))
         .with("build", name)

@@ -1,8 +1,9 @@
 """Tells which migrations of a build its databases lack, and applies them.
 
-Its arguments are the program judge.py, which needs Django, and a JSON object: `databases`, a list of aliases; `apply`, whether to apply what is additive, and `destructive`,
-whether also what is not; `judge`, migrations of which only those that were applied are told, or null; `wait`, how many seconds to
-wait for whoever migrates the same database; `into`, the file to which the answer goes instead of standard output.
+Its arguments are the program judge.py, which needs Django, and a JSON object: `databases`, a list of aliases; `apply`,
+whether to apply what is additive, and `destructive`, whether also what is not; `judge`, migrations of which only those that
+were applied are told, or null; `wait`, how many seconds to wait for whoever migrates the same database; `into`, the file to
+which the answer goes instead of standard output.
 """
 
 import json
