@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use clap::Args;
-use nix::unistd::geteuid;
 
 use super::Cli;
 use super::status::bytes;
@@ -14,13 +13,12 @@ use crate::model::manifest::Manifest;
 use crate::model::migrations::Answer;
 use crate::model::name::BuildName;
 use crate::model::observed::Build;
-use crate::model::rules::{self, Refusal};
+use crate::model::rules;
 use crate::model::wish::Wish;
 use crate::report::Done;
 use crate::serve::emperor::{self, Emperor};
 use crate::site::{Deed, Site};
 use crate::steps::{self, Course};
-use crate::system::who;
 
 /// What to make.
 #[derive(Debug, Args)]
@@ -69,7 +67,7 @@ pub fn create(
     lacks: Option<&OnceLock<Answer>>,
 ) -> Result<Done> {
     let port = site.port(name)?;
-    check_user(site)?;
+    emperor::check_user(site)?;
     let _lock = site.lock_build(name)?;
     site.check_ours(name)?;
     let manifest = site.noting(Action::Create, name, |deed| match may_make(site, deed, name, wish)? {
@@ -88,17 +86,6 @@ pub fn create(
         .with("tag", &manifest.tag)
         .with("port", port.number())
         .with("manifest", &manifest))
-}
-
-/// Checks that whoever runs the builds can also change and remove what this user makes.
-///
-/// # Errors
-/// This is root, and uWSGI runs as somebody else.
-pub fn check_user(site: &Site) -> Result<()> {
-    match emperor::user(site).filter(|user| geteuid().is_root() && !user.is_root()) {
-        Some(user) => Err(Refusal::Root { user: who::name(user), typed: who::typed() }.into()),
-        None => Ok(()),
-    }
 }
 
 /// Checks that a build may be made. Returns the manifest of one that lacks nothing but that it listens.

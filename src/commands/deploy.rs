@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use clap::Args;
 use serde_json::json;
 
-use super::{Cli, canary, create};
+use super::{Cli, canary};
 use crate::error::{Error, Result};
 use crate::model::change::Action;
 use crate::model::name::BuildName;
@@ -17,6 +17,7 @@ use crate::model::retention::Age;
 use crate::model::rules::Refusal;
 use crate::model::wish::Wish;
 use crate::report::{self, Done};
+use crate::serve::emperor;
 use crate::site::Site;
 use crate::steps::Course;
 use crate::system::files::{self, Mode};
@@ -82,7 +83,7 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     if arguments.abort {
         return undo::abort(&site, cut_short(&site)?);
     }
-    create::check_user(&site)?;
+    emperor::check_user(&site)?;
     let plan = plan(&site, arguments, || begin(&site, order))?;
     site.noting(Action::Deploy, plan.build, |_| execute(&site, plan, cli.common.json))
 }

@@ -8,6 +8,7 @@ use super::Cli;
 use crate::error::Result;
 use crate::model::config::Installer;
 use crate::report::Done;
+use crate::serve::emperor;
 use crate::site::Site;
 use crate::steps::node::install_verb;
 use crate::steps::source::files_of;
@@ -42,8 +43,9 @@ pub fn are_missing(site: &Site) -> bool {
 /// Fetches what the requirement files, `pyproject.toml` and `package.json` of the source name.
 ///
 /// # Errors
-/// A program is missing or fails, or the source cannot be read.
+/// A program is missing or fails, or the source cannot be read; or it is not this user's affair.
 pub fn fetch(site: &Site) -> Result<Fetched> {
+    emperor::check_user(site)?;
     let _lock = site.lock_stores()?;
     files::private_directory(&site.layout.logs(), 0o750)?;
     files::directory(&site.layout.wheelhouse())?;

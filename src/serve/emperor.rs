@@ -7,13 +7,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::unistd::Uid;
+use nix::unistd::{Uid, geteuid};
 use serde::Deserialize;
 
 use super::{Trouble, stats};
 use crate::model::name::BuildName;
+use crate::model::rules::Refusal;
 use crate::site::Site;
-use crate::system::{socket, wait};
+use crate::system::{socket, wait, who};
 
 /// How long an emperor may take to end an instance that has nothing left to do.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -39,6 +40,17 @@ struct EmperorStats {
 /// The user who runs the site's builds, or last did: whose the vassals' emperor is.
 pub fn user(site: &Site) -> Option<Uid> {
     fs::metadata(Emperor::Vassals.socket(site)).ok().map(|data| Uid::from_raw(data.uid()))
+}
+
+/// Checks that whoever runs the builds could also change and remove what this user makes for them.
+///
+/// # Errors
+/// This is root, and uWSGI runs as somebody else.
+pub fn check_user(site: &Site) -> Result<(), Refusal> {
+    match user(site).filter(|user| geteuid().is_root() && !user.is_root()) {
+        Some(user) => Err(Refusal::Root { user: who::name(user), typed: who::typed() }),
+        None => Ok(()),
+    }
 }
 
 /// Something that an emperor runs.

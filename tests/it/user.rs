@@ -75,6 +75,7 @@ fn what_root_does_in_a_users_site_the_user_can_go_on_with() {
     assert!(error.contains("the site's builds run as nobody, and this is root"), "{error}");
     assert!(error.contains("next: sudo -u nobody builds create d\n"), "{error}");
     site.fails(3, &["deploy"]);
+    site.fails(3, &["wheels"]);
     assert!(!site.build("d").exists());
     for entry in walkdir::WalkDir::new(site.root()) {
         let entry = entry.unwrap();
