@@ -221,6 +221,7 @@ mod tests {
         let text = write(&entries);
         assert_eq!(read(&text), Some(Listing::from(entries)));
         assert!((0..text.len()).all(|end| read(&text[..end]).is_none()));
+        assert_eq!(read(b"l 1 a b\0end 2\0"), None);
         assert_eq!(read(&write(&[])), Some(Listing::new()));
     }
 

@@ -80,5 +80,8 @@ fn what_nobody_knows_is_said() {
     assert_eq!(site.json(&["diff", "a", "b"])["added_commits"], serde_json::Value::Null);
     site.ok(&["find-free", "--reserve"]);
     assert!(site.fails(3, &["diff", "a", "c"]).contains("build c is incomplete"));
+    let manifest = site.read("deploy/builds/a/build.json").replace(r#""name": "a""#, r#""name": "c""#);
+    site.write("deploy/builds/c/build.json", &manifest.replace("complete", "creating"));
+    assert!(site.fails(3, &["diff", "a", "c"]).contains("build c is incomplete"));
     assert!(site.fails(2, &["diff", "a", "d"]).contains("there is no build d"));
 }

@@ -1,11 +1,12 @@
 //! `freeze` and `thaw`: nobody deploys meanwhile, and everybody is told why.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use crate::history::changes;
-use crate::site::Site;
+use crate::look::names;
+use crate::site::{Site, wait_for};
 
 #[test]
 fn a_frozen_site_moves_no_name_but_back() {
@@ -67,6 +68,19 @@ fn init_does_not_begin_what_it_may_not_end() {
     assert_eq!(site.json(&["list"])["builds"].as_array().unwrap().len(), 1);
     site.ok(&["thaw"]);
     site.ok(&["init"]);
+}
+
+#[test]
+fn a_freeze_waits_for_who_moves_the_names() {
+    let site = Site::ready("plain", "");
+    let mut slow = Command::new("strace");
+    slow.args(["-f", "-o", "/dev/null", "-e", "trace=renameat2", "-e", "inject=renameat2:delay_enter=1000000"]);
+    let mut slow =
+        slow.args(&site.caller).arg("swap-live").current_dir(&site.dir).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("its lock", || site.read("deploy/run/names.lock").contains("swap-live"));
+    site.ok(&["freeze", "now"]);
+    assert_eq!(site.names(), names("b", "a"));
+    assert!(slow.wait().unwrap().success());
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn without_patience_the_holder_is_named() {
 }
 
 /// Holds a lock as another command does, which has not said who it is.
-fn hold(site: &Site, lock: &str) -> Flock<File> {
+pub fn hold(site: &Site, lock: &str) -> Flock<File> {
     let path = site.root().join("run").join(lock);
     let file = File::create(path).unwrap();
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno).unwrap()
@@ -231,11 +231,12 @@ fn an_init_leaves_the_names_to_those_who_got_them_meanwhile() {
     let build = hold(&site, "build-a.lock");
     let heard = site.dir.join("heard");
     let mut init = site.command(&["init"]);
-    let mut init = init.stdout(Stdio::null()).stderr(File::create(&heard).unwrap()).spawn().unwrap();
+    let init = init.stdout(Stdio::piped()).stderr(File::create(&heard).unwrap()).spawn().unwrap();
     wait_for("the wait", || fs::read_to_string(&heard).unwrap().contains("waiting for build a"));
     site.ok(&["swap-live"]);
     drop(build);
-    assert!(init.wait().unwrap().success());
+    let said = Said::from(init.wait_with_output().unwrap());
+    assert!(said.code == 0 && said.out.starts_with("build b is live on "), "{said:?}");
     assert_eq!(site.names(), ("b".into(), "a".into()));
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::history::changes;
 use crate::load::{Crowd, Load};
+use crate::locks::hold;
 use crate::look::{names, shown};
 use crate::proof::operations;
 use crate::site::{Site, wait_for};
@@ -180,6 +181,21 @@ fn swaps_and_rollbacks_at_once_take_turns() {
     assert!(moved.windows(2).all(|pair| pair[0]["to"] == pair[1]["from"]), "{moved:?}");
     assert!(!moved.iter().any(|change| change["action"] == "found"), "{moved:?}");
     assert_eq!(shown(&site), site.names().0);
+}
+
+#[test]
+fn a_rollback_that_was_overtaken_looks_again() {
+    let site = after_three();
+    site.ok(&["activate", "a"]);
+    let build = hold(&site, "build-b.lock");
+    let heard = site.dir.join("heard");
+    let mut rollback = site.command(&["rollback"]);
+    let mut rollback = rollback.stdout(Stdio::null()).stderr(fs::File::create(&heard).unwrap()).spawn().unwrap();
+    wait_for("the wait", || fs::read_to_string(&heard).unwrap().contains("waiting for build b"));
+    site.ok(&["rollback", "a"]);
+    drop(build);
+    assert_eq!(rollback.wait().unwrap().code(), Some(3), "from a there is no way back");
+    assert_eq!(site.names(), names("a", "c"));
 }
 
 #[test]
