@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::operations::{self, deploys, holds, long_holds, restarts, swaps};
+use super::operations::{
+    self, canaries, deploys, holds, long_holds, pauses, restarts, rollbacks, swaps, whole_deploys,
+};
 use super::table::{self, milliseconds, percentile};
 use crate::load::{Crowd, KeepAlive, Load, Seen};
 use crate::site::Site;
@@ -46,6 +48,16 @@ fn load() {
             crowds: both,
             ..socket
         },
+        Operation {
+            name: "deploy, and rollback every other time",
+            count: 10,
+            run: whole_deploys,
+            crowds: both,
+            ..socket
+        },
+        Operation { name: "swap-live, rollback", count: 100, run: rollbacks, crowds: both, ..socket },
+        Operation { name: "canary, canary --off", count: 20, run: canaries, ..socket },
+        Operation { name: "pause, resume: requests held", count: 20, run: pauses, ..socket },
         Operation { name: "restart live", count: 20, run: restarts, ..socket },
         Operation { name: "deactivate, activate: requests held", count: 20, run: holds, crowds: of_c, ..socket },
         Operation { name: "no workers for 50 s", count: 1, run: long_holds, crowds: of_c, ..socket },

@@ -69,3 +69,40 @@ pub fn long_holds(site: &Site, count: usize) {
 pub fn restarts(site: &Site, count: usize) {
     (0..count).for_each(|_| run(site, "restart live"));
 }
+
+/// A deploy in one command, and every other time the way back.
+#[track_caller]
+pub fn whole_deploys(site: &Site, count: usize) {
+    for round in 0..count {
+        run(site, &format!("deploy --tag round-{round}"));
+        if round % 2 == 1 {
+            run(site, "rollback");
+        }
+    }
+}
+
+#[track_caller]
+pub fn rollbacks(site: &Site, count: usize) {
+    for _ in 0..count {
+        run(site, "swap-live");
+        run(site, "rollback");
+    }
+}
+
+/// A worker of the staged build answers some of live's requests, for a while.
+#[track_caller]
+pub fn canaries(site: &Site, count: usize) {
+    for _ in 0..count {
+        run(site, "canary stage --workers 1");
+        run(site, "canary --off");
+    }
+}
+
+/// Requests to live are held, as for a short migration.
+#[track_caller]
+pub fn pauses(site: &Site, count: usize) {
+    for _ in 0..count {
+        run(site, "pause");
+        run(site, "resume");
+    }
+}
