@@ -47,8 +47,11 @@ const FAULTS: [Fault; 11] = [
     Fault { name: "the nginx master", part: Part::NginxMaster, down: true, ..WORKER },
 ];
 
-/// The names of what is killed beside the parts of a site, and how.
-const COMMANDS: [(&str, fn(&Site, &Load, usize) -> Vec<Round>); 2] =
+/// Kills so often, under a load.
+type Kill = fn(&Site, &Load, usize) -> Vec<Round>;
+
+/// What is killed besides the parts of a site, and how.
+const COMMANDS: [(&str, Kill); 2] =
     [("a command of builds, then run again", killed::rounds), ("a deploy, then --resume or --abort", killed::deploys)];
 
 fn start_again(site: &mut Site) {
