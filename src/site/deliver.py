@@ -31,7 +31,9 @@ class Stay(urllib.request.HTTPRedirectHandler):
 
 
 def tell(name, what):
-    print(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), f"{name}: {what}", file=sys.stderr, flush=True)
+    # What a server says may have lines of its own.
+    line = " ".join(str(what).split())
+    print(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), f"{name}: {line}", file=sys.stderr, flush=True)
 
 
 def post(name, body):
