@@ -66,26 +66,39 @@ pub struct Rolled {
 /// There is no such build, it does not load, or it does not know its databases any more; the names are as they were.
 pub fn rollback(site: &Site, wanted: Option<BuildName>, force: bool) -> Result<(BuildName, Rolled)> {
     loop {
-        let live = site.links().live;
-        let chosen = choose(site, wanted, live).or_else(|error| site.noting(Action::Rollback, wanted, |_| Err(error)));
-        let (name, skipped) = chosen?;
-        let lock = site.lock_build(name)?;
-        let rolled = site.noting(Action::Rollback, name, |deed| {
-            if !force && live != Some(name) {
-                migrate::may_return(site, name)?;
-            }
-            go_back(site, deed, name, live)
-        })?;
         // Otherwise somebody moved the names meanwhile, and it is another build's turn.
-        if let Some((names, moved)) = rolled {
-            drop(lock);
-            canary::end_stale(site);
-            for (build, why) in &skipped {
-                tracing::info!("rollback passed over {build}: {why}");
-            }
-            return Ok((name, Rolled { names, moved, skipped }));
+        if let Some(done) = leave(site, site.links().live, wanted, force)? {
+            return Ok(done);
         }
     }
+}
+
+/// The same from the build `live` alone; `None` where another one is live by the time at which the names would move.
+///
+/// # Errors
+/// As [`rollback`].
+pub fn leave(
+    site: &Site,
+    live: Option<BuildName>,
+    wanted: Option<BuildName>,
+    force: bool,
+) -> Result<Option<(BuildName, Rolled)>> {
+    let chosen = choose(site, wanted, live).or_else(|error| site.noting(Action::Rollback, wanted, |_| Err(error)));
+    let (name, skipped) = chosen?;
+    let lock = site.lock_build(name)?;
+    let rolled = site.noting(Action::Rollback, name, |deed| {
+        if !force && live != Some(name) {
+            migrate::may_return(site, name)?;
+        }
+        go_back(site, deed, name, live)
+    })?;
+    let Some((names, moved)) = rolled else { return Ok(None) };
+    drop(lock);
+    canary::end_stale(site);
+    for (build, why) in &skipped {
+        tracing::info!("rollback passed over {build}: {why}");
+    }
+    Ok(Some((name, Rolled { names, moved, skipped })))
 }
 
 /// Where a rollback would lead now.

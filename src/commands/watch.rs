@@ -86,7 +86,9 @@ pub fn keep_or_take_back(
         return Err(worse("it does badly, and no build was live before it".into(), fault.to_string(), mend(new)));
     };
     match signals::shielded(|| take_back(site, new, old, fault)) {
-        Ok(()) => {
+        // Who moved the names meanwhile has decided.
+        Ok(false) => Ok(Watched { fault: None, moved: true, ..watched }),
+        Ok(true) => {
             let taken_back = worse(format!("it did badly, and {old} is live again"), fault.to_string(), mend(new));
             Err(Error::RolledBack(Box::new(taken_back)))
         }
@@ -124,12 +126,15 @@ fn mend(name: BuildName) -> String {
     format!("mend it in the source and create a new build; its log is logs/{name}.error.log")
 }
 
-/// Makes the old build live again, and marks the new one, if that can be done: what users meet is mended by then.
-fn take_back(site: &Site, new: BuildName, old: BuildName, fault: &Fault) -> Result<()> {
-    rollback::rollback(site, Some(old), false)?;
+/// Makes the old build live again, unless the new one is not live any more; whether it is. And marks the new one, if that can
+/// be done: what users meet is mended by then.
+fn take_back(site: &Site, new: BuildName, old: BuildName, fault: &Fault) -> Result<bool> {
+    if rollback::leave(site, Some(new), Some(old), false)?.is_none() {
+        return Ok(false);
+    }
     let marked = site.claim(BuildRef::Name(new)).and_then(|_claim| mark::mark(site, new, Some(&fault.to_string())));
     if let Err(error) = marked {
         tracing::warn!("build {new} is not marked bad: {}: {}; {}", error.what(), error.cause(), error.next());
     }
-    Ok(())
+    Ok(true)
 }

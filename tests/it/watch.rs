@@ -1,10 +1,12 @@
 //! `watch`: a build that does worse than the one before is taken back, and no other is.
 
 use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::process::Stdio;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
 use serde_json::Value;
 
 use crate::load::{CONFIG, Crowd, Failure, Load, Seen};
@@ -127,6 +129,30 @@ fn a_build_that_cannot_be_taken_back_is_told() {
     assert!(error.contains("and a cannot take its place again"), "{error}");
     assert!(error.contains("warm-up requests failed, the last with: / answered 500"), "{error}");
     assert_eq!(site.names(), names("b", "c"));
+}
+
+#[test]
+fn a_swap_while_the_way_back_is_barred_is_not_overruled() {
+    let gate = "[gates]\nbefore_stage = [[\"sh\", \"-c\", \"cat ../../held\"]]\n";
+    let site = Site::ready("load", &format!("{CONFIG}\n{gate}"));
+    let held = site.root().join("held");
+    mkfifo(&held, Mode::S_IRWXU).unwrap();
+    for command in ["create c", "activate c", "swap-live"] {
+        site.ok(&command.split(' ').collect::<Vec<_>>());
+    }
+    let mut gates = site.command(&["gates", "a"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("the lock of a", || site.run(&["--wait", "0", "mark", "a", "--good"]).code == 4);
+    site.write("deploy/builds/b/fault", "broken");
+    let heard = site.dir.join("heard");
+    let watch = site.command(&["watch", "--json"]).stdout(Stdio::piped()).stderr(File::create(&heard).unwrap()).spawn();
+    wait_for("the way back", || site.read("heard").contains("waiting for build a"));
+    site.ok(&["swap-live", "c"]);
+    fs::write(held, "").unwrap();
+    gates.wait().unwrap();
+    let said = Said::from(watch.unwrap().wait_with_output().unwrap());
+    let done: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((said.code, &done["moved"], site.names().0), (0, &true.into(), "c".into()), "{done}");
+    assert!(site.status("b")["bad"].is_null());
 }
 
 #[test]
