@@ -123,6 +123,15 @@ pub fn stop(site: &Site, name: BuildName) -> Result<bool> {
     Ok(Zerg::current(site, name).stop()? || replaced)
 }
 
+/// Ends a build's workers with whatever they work on, which must be nobody's.
+///
+/// # Errors
+/// The link cannot be removed, or the emperor does not end them.
+pub fn cut(site: &Site, name: BuildName) -> Result<()> {
+    Zerg::new(site, name, site.slot(name).other()).remove()?;
+    Zerg::current(site, name).remove().map(drop)
+}
+
 /// How many of these workers uWSGI has started.
 pub fn started(workers: &[Worker]) -> usize {
     workers.iter().filter(|worker| worker.started()).count()

@@ -85,6 +85,20 @@ fn a_build_that_fails_on_the_way_leaves_the_names_and_live_as_they_were() {
 }
 
 #[test]
+fn a_build_that_never_answers_is_set_aside_all_the_same() {
+    let site = Site::ready("plain", "");
+    let slow = "paths = [\"/slow?seconds=30\"]\ntimeout = 1\n[uwsgi]\ndrain_timeout = 1\n";
+    site.configure(&format!("\n[warmup]\n{slow}"));
+    let error = site.fails(5, &["deploy"]);
+    assert!(error.contains("stopped at step warm") && error.contains("kept, bad and stopped"), "{error}");
+    let row = site.status("c");
+    assert_eq!((&row["state"], row["bad"].is_null()), (&"stopped".into(), false));
+    site.configure("");
+    site.ok(&["deploy"]);
+    assert_eq!(site.names(), ("d".into(), "a".into()));
+}
+
+#[test]
 fn a_deploy_that_was_killed_goes_on_or_is_taken_back() {
     let site = Site::ready("plain", "");
     site.configure(GATE);

@@ -8,7 +8,7 @@ use crate::model::observed::{Names, State};
 use crate::model::plan::{Plan, Step};
 use crate::model::rules::{self, Refusal};
 use crate::report::Done;
-use crate::serve::names;
+use crate::serve::{Trouble, names, zerg};
 use crate::site::Site;
 use crate::system::terminal::Row;
 use crate::system::{files, signals};
@@ -23,7 +23,8 @@ pub fn after(site: &Site, plan: &Plan, step: Step, error: Error) -> Error {
         format!("its deploy stopped at step {}: {}", step.name(), change::reason(&error.what(), &error.cause()));
     let kept = can_go_on || {
         let row = Row::begin("undo");
-        let aside = signals::shielded(|| set_aside(site, plan, &reason));
+        let shown = step >= Step::Stage || site.links().role(plan.build).is_some();
+        let aside = signals::shielded(|| set_aside(site, plan, &reason, shown));
         row.end();
         aside.inspect_err(warn).is_err()
     };
@@ -39,12 +40,19 @@ fn warn(error: &Error) {
     tracing::warn!("the failed build is not set aside: {}: {}", error.what(), error.cause());
 }
 
-/// Gives the names back, stops the build, marks it bad, and ends the deploy.
-fn set_aside(site: &Site, plan: &Plan, reason: &str) -> Result<()> {
+/// Gives the names back, stops the build, marks it bad, and ends the deploy. `shown` is whether it may have met a visitor.
+fn set_aside(site: &Site, plan: &Plan, reason: &str, shown: bool) -> Result<()> {
     give_back(site, plan)?;
     let (name, _lock) = site.claim(BuildRef::Name(plan.build))?;
     if site.observe(name)?.state() > State::Archived {
-        stop::stop(site, name)?;
+        match stop::stop(site, name) {
+            // The deploy's own requests alone, which may never be answered: that may be why it failed.
+            Err(Error::Serve(trouble)) if !shown && matches!(*trouble, Trouble::NotDrained { .. }) => {
+                zerg::cut(site, name)?;
+                stop::stop(site, name)?
+            }
+            stopped => stopped?,
+        };
     }
     // A build that did not come so far as to have a manifest is nothing that anybody could use.
     // One that was watched is marked already, with what was seen.
