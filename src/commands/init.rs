@@ -70,7 +70,8 @@ fn name(site: &Site, changed: &mut bool) -> Result<Option<(BuildName, BuildName,
         run_commands(site, live)?;
     }
     for name in [live, stage] {
-        *changed |= serve(site, name)?;
+        *changed |= serve(site, name)
+            .map_err(|error| if before.live.is_none() { afresh(error, live, stage) } else { error })?;
     }
     // In the order of the names, as every command that takes two.
     let _first = site.claim(BuildRef::Name(live.min(stage)))?;
@@ -128,6 +129,21 @@ fn serve(site: &Site, name: BuildName) -> Result<bool> {
         warmup::warm(site, name, site.config.warmup.concurrency)?;
     }
     Ok(activated || cold)
+}
+
+/// The error of a first build that does badly: to go on would only ask the same build again.
+fn afresh(error: Error, live: BuildName, stage: BuildName) -> Error {
+    let again = |next: &str| {
+        format!(
+            "{next}; what is mended in the source needs builds anew: builds rm {live}, builds rm {stage}, builds init"
+        )
+    };
+    match error {
+        Error::Unhealthy { name, problem, evidence, next } => {
+            Error::Unhealthy { name, problem, evidence, next: again(&next) }
+        }
+        other => other,
+    }
 }
 
 /// Writes a first `builds.toml` for the project in a directory.
