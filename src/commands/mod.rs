@@ -59,7 +59,7 @@ use crate::system::signals;
 #[command(
     after_help = "Exit codes: 0 done, 1 failed and the site is as it was, 2 wrong usage, name or configuration,\n\
     3 refused by a rule, 4 another command holds the lock, 5 the build is unhealthy, 6 taken back after the change,\n\
-    130 ended by Ctrl-C, 143 by SIGTERM."
+    130 ended by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP."
 )]
 pub struct Cli {
     /// What every command takes.
@@ -119,7 +119,7 @@ macro_rules! verbs {
 verbs! {
     /// From nothing to a running site; safe to run again
     Init(init) = "init";
-    /// Fetch Python and npm packages into the local stores; the only command that reaches a network
+    /// Fetch Python and npm packages into the local stores; only this, and init where there are none, reach a network
     Wheels(wheels) = "wheels";
     /// Print the first unused build name
     FindFree(find_free) = "find-free";
