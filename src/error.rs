@@ -313,12 +313,23 @@ fn advice(path: &Path, error: &io::Error) -> String {
     let path = path.display();
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            format!("ls -ld {path} shows who may: run builds as that user; builds doctor tells what root has left")
+            format!("namei -l {path} shows who may: run builds as that user; builds doctor tells what root has left")
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "df -h and df -i show what is full; builds rm removes a build that is no longer needed".into()
         }
         io::ErrorKind::ReadOnlyFilesystem => format!("findmnt -T {path} shows the file system; mount it writable"),
         _ => "builds doctor looks for what is wrong with the site".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_not_is_shown_the_directories_too() {
+        let error = Error::io("make the directory", Path::new("/srv/f"))(io::ErrorKind::PermissionDenied.into());
+        assert!(error.next().starts_with("namei -l /srv/f "), "{}", error.next());
     }
 }
