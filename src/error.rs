@@ -151,6 +151,11 @@ impl Error {
         move |source| Self::Io { doing, path, source }
     }
 
+    /// Whether it says itself how the deploy that it stops may end.
+    fn ends_deploy(&self) -> bool {
+        matches!(self, Self::Refused(Refusal::Overtaken { .. } | Refusal::Remade(_)))
+    }
+
     /// This error as what a signal led to, if one has come.
     pub fn or_interrupted(self, signal: Option<Signal>) -> Self {
         match (signal, self) {
@@ -267,6 +272,7 @@ impl Error {
             Self::Io { path, source, .. } => advice(path, source),
             Self::Command(error) => error.next(),
             Self::Step { name, source, .. } => format!("{}; then {}", source.next(), continue_or_remove(*name)),
+            Self::Deploy { source, .. } if source.ends_deploy() => source.next(),
             Self::Deploy { fate: Fate::Kept | Fate::Live, source, .. } => {
                 format!("{}; then {GO_ON}", own(source).next())
             }
@@ -326,10 +332,25 @@ fn advice(path: &Path, error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::layout::Role;
 
     #[test]
     fn who_may_not_is_shown_the_directories_too() {
         let error = Error::io("make the directory", Path::new("/srv/f"))(io::ErrorKind::PermissionDenied.into());
         assert!(error.next().starts_with("namei -l /srv/f "), "{}", error.next());
+    }
+
+    #[test]
+    fn a_deploy_is_told_once_how_it_may_end() {
+        let stopped = |refusal: Refusal| Error::Deploy {
+            step: "swap",
+            name: BuildName::FIRST,
+            fate: Fate::Kept,
+            source: Box::new(refusal.into()),
+        };
+        let overtaken = stopped(Refusal::Overtaken { name: BuildName::FIRST, live: None }).next();
+        assert_eq!(overtaken.matches("--abort").count(), 1, "{overtaken}");
+        let refused = stopped(Refusal::NoHolder(Role::Stage)).next();
+        assert!(refused.contains(GO_ON), "{refused}");
     }
 }
