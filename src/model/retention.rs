@@ -119,7 +119,8 @@ fn safe(build: &Candidate) -> Option<Reason> {
         Candidate { role: Some(role), .. } => Some(Reason::Role(*role)),
         Candidate { canary: true, .. } => Some(Reason::Canary),
         Candidate { busy: true, .. } => Some(Reason::Busy),
-        Candidate { state: State::Incomplete, name, .. } => Some(Reason::Incomplete(*name)),
+        // One that a deploy has given up is as bad as any other.
+        Candidate { state: State::Incomplete, bad: false, name, .. } => Some(Reason::Incomplete(*name)),
         Candidate { state: State::Archived, name, .. } => Some(Reason::Archived(*name)),
         Candidate { target: true, bad: false, .. } => Some(Reason::Target),
         _ => None,

@@ -1,6 +1,7 @@
 //! `deploy` makes a build live step by step, and its failures leave live untouched.
 
 use std::fs;
+use std::process::Stdio;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -8,8 +9,8 @@ use serde_json::Value;
 
 use crate::helpers::{GATE, Gate};
 use crate::load::{CONFIG, Crowd, Load};
-use crate::look::worker_pids;
-use crate::site::Site;
+use crate::look::{in_request, worker_pids};
+use crate::site::{Site, wait_for};
 
 const STEPS: [&str; 7] = ["create", "migrate", "activate", "warm", "stage", "swap", "retire"];
 
@@ -95,6 +96,16 @@ fn a_build_that_never_answers_is_set_aside_all_the_same() {
     assert_eq!((&row["state"], row["bad"].is_null()), (&"stopped".into(), false));
     site.configure("");
     site.ok(&["deploy"]);
+    assert_eq!(site.names(), ("d".into(), "a".into()));
+
+    // Interrupted, it is the operator's to take back.
+    site.configure("\n[warmup]\npaths = [\"/slow?seconds=60\"]\n[uwsgi]\ndrain_timeout = 1\n");
+    let mut deploy = site.command(&["deploy"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("requests that hang", || in_request(&site, "e") > 0);
+    kill(Pid::from_raw(deploy.id() as i32), Signal::SIGINT).unwrap();
+    assert!(!deploy.wait().unwrap().success());
+    site.ok(&["deploy", "--abort"]);
+    assert!(!site.build("e").exists());
     assert_eq!(site.names(), ("d".into(), "a".into()));
 }
 

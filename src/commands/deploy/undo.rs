@@ -3,7 +3,7 @@
 use super::super::{activate, canary, mark, migrate, rm, stop, warmup};
 use crate::error::{Error, Fate, Result};
 use crate::model::change::{self, Action};
-use crate::model::name::BuildRef;
+use crate::model::name::{BuildName, BuildRef};
 use crate::model::observed::{Names, State};
 use crate::model::plan::{Plan, Step};
 use crate::model::rules::{self, Refusal};
@@ -23,8 +23,8 @@ pub fn after(site: &Site, plan: &Plan, step: Step, error: Error) -> Error {
         format!("its deploy stopped at step {}: {}", step.name(), change::reason(&error.what(), &error.cause()));
     let kept = can_go_on || {
         let row = Row::begin("undo");
-        let shown = step >= Step::Stage || site.links().role(plan.build).is_some();
-        let aside = signals::shielded(|| set_aside(site, plan, &reason, shown));
+        let visited = step >= Step::Swap;
+        let aside = signals::shielded(|| set_aside(site, plan, &reason, visited));
         row.end();
         aside.inspect_err(warn).is_err()
     };
@@ -40,26 +40,32 @@ fn warn(error: &Error) {
     tracing::warn!("the failed build is not set aside: {}: {}", error.what(), error.cause());
 }
 
-/// Gives the names back, stops the build, marks it bad, and ends the deploy. `shown` is whether it may have met a visitor.
-fn set_aside(site: &Site, plan: &Plan, reason: &str, shown: bool) -> Result<()> {
+/// Gives the names back, stops the build, marks it bad, and ends the deploy. `visited` is whether it may have been live.
+fn set_aside(site: &Site, plan: &Plan, reason: &str, visited: bool) -> Result<()> {
     give_back(site, plan)?;
     let (name, _lock) = site.claim(BuildRef::Name(plan.build))?;
-    if site.observe(name)?.state() > State::Archived {
-        match stop::stop(site, name) {
-            // The deploy's own requests alone, which may never be answered: that may be why it failed.
-            Err(Error::Serve(trouble)) if !shown && matches!(*trouble, Trouble::NotDrained { .. }) => {
-                zerg::cut(site, name)?;
-                stop::stop(site, name)?
-            }
-            stopped => stopped?,
-        };
-    }
+    end(site, name, !visited)?;
     // A build that did not come so far as to have a manifest is nothing that anybody could use.
     // One that was watched is marked already, with what was seen.
     if site.manifest(name)?.is_some_and(|made| made.bad.is_none()) {
         mark::mark(site, name, Some(reason))?;
     }
     files::remove(&site.layout.deploy()).map(drop)
+}
+
+/// Stops a build. Requests that it does not answer within `uwsgi.drain_timeout` are cut where they may be: it may hang, and must
+/// not be in the way of every later deploy.
+fn end(site: &Site, name: BuildName, may_cut: bool) -> Result<()> {
+    if site.observe(name)?.state() <= State::Archived {
+        return Ok(());
+    }
+    match stop::stop(site, name) {
+        Err(Error::Serve(trouble)) if may_cut && matches!(*trouble, Trouble::NotDrained { .. }) => {
+            zerg::cut(site, name)?;
+            stop::stop(site, name).map(drop)
+        }
+        stopped => stopped.map(drop),
+    }
 }
 
 /// Has the names as they are without the deploy; whether they were not.
@@ -113,6 +119,9 @@ pub fn abort(site: &Site, cut: Option<Plan>) -> Result<Done> {
         false => rm::is_left(site, name),
     };
     if own {
+        if site.is_build(name) {
+            end(site, name, true)?;
+        }
         rm::remove(site, name)?;
     }
     drop(lock);

@@ -62,7 +62,7 @@ fn what_is_safe_stays_and_takes_no_place() {
         (Candidate { canary: true, bad: true, ..build(9) }, "Canary"),
         (Candidate { target: true, ..build(9) }, "Target"),
         (Candidate { busy: true, bad: true, ..build(9) }, "Busy"),
-        (Candidate { state: State::Incomplete, bad: true, ..build(9) }, "Incomplete"),
+        (Candidate { state: State::Incomplete, ..build(9) }, "Incomplete"),
         (Candidate { state: State::Archived, ..build(9) }, "Archived"),
         (Candidate { foreign: true, state: State::Incomplete, ..build(9) }, "Foreign"),
     ];
@@ -82,6 +82,8 @@ fn a_bad_build_takes_no_place_and_goes_when_a_good_one_is_younger() {
     let twelve = Age { seconds: 12 * 3600 };
     assert_eq!(judged(&all, 0, Some(twelve)), "c Bad; b Bad; a Role(Live); ");
     assert!(judged(&all, 0, Some(days(2))).starts_with("a Role(Live); b BadAndYoung(Age { seconds: 172800 }); "));
+    // Nobody will continue what a deploy has given up.
+    assert!(judged(&[live(0), Candidate { state: State::Incomplete, ..bad(2) }], 5, None).starts_with("c Bad; "));
     // A target that has turned out bad is none.
     assert!(judged(&[live(0), Candidate { target: true, ..bad(2) }], 5, None).starts_with("c Bad; "));
 }
@@ -136,7 +138,8 @@ proptest! {
         let of = |name| *builds.iter().find(|build| build.name == name).unwrap();
         let going: Vec<Candidate> = verdicts.iter().filter(|(_, why)| why.goes()).map(|(name, _)| of(*name)).collect();
         prop_assert!(going.iter().all(|build| build.role.is_none() && !build.canary && !build.busy && !build.foreign));
-        prop_assert!(going.iter().all(|build| build.state > State::Archived && (build.bad || !build.target)));
+        let whole = |build: &Candidate| build.state > State::Archived || build.bad && build.state == State::Incomplete;
+        prop_assert!(going.iter().all(|build| whole(build) && (build.bad || !build.target)));
         let good = going.iter().filter(|build| !build.bad).count();
         let kept = verdicts.iter().filter(|(_, why)| matches!(why, Reason::Kept(_))).count();
         prop_assert!(good == 0 || kept == keep);
