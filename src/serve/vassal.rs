@@ -23,11 +23,12 @@ pub fn start(site: &Site, name: BuildName) -> Result<bool> {
         return Ok(false);
     }
     Emperor::Vassals.wake(site)?;
-    if !linked {
+    let taken = || TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err();
+    if !linked && (taken() || !stats::silent(&paths.vassal_stats())) {
         // One that a killed command has ended a moment ago still has the port, and the link's name.
         Emperor::Vassals.wait_gone(site, name, &paths.vassal_ini(), &paths.vassal_stats())?;
     }
-    if !linked && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err() {
+    if !linked && taken() {
         return Err(Trouble::PortTaken { name, port }.into());
     }
     let (log, said_before) = (site.layout.error_log(name), files::length(&site.layout.error_log(name)));

@@ -20,8 +20,11 @@ pub struct Node<W> {
 ///
 /// # Errors
 /// That of the node which failed first.
-pub fn run<W: Sync, E: Send>(nodes: &[Node<W>], act: impl Fn(&Node<W>) -> Result<(), E> + Sync) -> Result<(), E> {
-    let mut waiting: Vec<&Node<W>> = nodes.iter().collect();
+pub fn run<'a, W: Sync + 'a, E: Send>(
+    nodes: impl IntoIterator<Item = &'a Node<W>>,
+    act: impl Fn(&Node<W>) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    let mut waiting: Vec<&Node<W>> = nodes.into_iter().collect();
     let mut done: Vec<&str> = Vec::new();
     let mut running = 0;
     let (sender, ended) = channel();

@@ -53,6 +53,9 @@ fn counted(packages: usize) -> String {
     format!("{packages} package{}", if packages == 1 { "" } else { "s" })
 }
 
+/// The name of the step that only a deploy asks for.
+const DATABASE: &str = "database";
+
 /// The graph: every step, what must be done before it, and its work.
 const STEPS: [Node<Work>; 10] = [
     again("source", &[], source::run),
@@ -66,7 +69,7 @@ const STEPS: [Node<Work>; 10] = [
     // Python would write bytecode of its own for what has none yet.
     once("assets", &["python", "bytecode", "node", "links"], assets::run),
     // Beside the assets: the site takes its time to load, here as there.
-    again("database", &["python", "bytecode", "links"], migrations::run),
+    again(DATABASE, &["python", "bytecode", "links"], migrations::run),
 ];
 
 const fn again(
@@ -99,7 +102,9 @@ pub fn make(
 ) -> Result<Manifest> {
     let making = Making { lacks, ..Making::begin(site, name, wish, course)? };
     let failed = |step| move |source| Error::Step { step, name, source: Box::new(source) };
-    graph::run(&STEPS, |node| making.take(node).map_err(failed(node.name))).inspect_err(|_| making.keep())?;
+    let wanted = |node: &&Node<Work>| node.name != DATABASE || lacks.is_some();
+    graph::run(STEPS.iter().filter(wanted), |node| making.take(node).map_err(failed(node.name)))
+        .inspect_err(|_| making.keep())?;
     listen(site, making.finish().map_err(failed(LISTEN))?, course).map_err(failed(LISTEN))
 }
 
