@@ -9,9 +9,8 @@ use super::Cli;
 use crate::error::Result;
 use crate::model::difference::{self, Change};
 use crate::model::listing::Fate;
-use crate::model::manifest::Manifest;
+use crate::model::manifest::{Manifest, Progress};
 use crate::model::name::BuildName;
-use crate::model::observed::State;
 use crate::model::rules::Refusal;
 use crate::report::Done;
 use crate::site::Site;
@@ -73,9 +72,8 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
 /// The manifest of a build that is there as a whole.
 fn whole(site: &Site, build: &str) -> Result<Manifest> {
     let name = site.resolve(super::reference(build)?)?;
-    let build = site.observe(name)?;
-    let whole = build.state() != State::Incomplete;
-    Ok(build.manifest.filter(|_| whole).ok_or(Refusal::Incomplete(name))?)
+    let manifest = site.manifest(name)?.filter(|manifest| manifest.state != Progress::Creating);
+    Ok(manifest.ok_or(Refusal::Incomplete(name))?)
 }
 
 fn commits(site: &Site, from: &Manifest, to: &Manifest) -> std::result::Result<[Vec<Entry>; 2], String> {

@@ -81,11 +81,14 @@ impl Emperor {
     /// Checks that the emperor is there.
     ///
     /// # Errors
-    /// It does not answer.
+    /// It does not answer, or this user may not ask.
     pub fn check(self, site: &Site) -> Result<(), Trouble> {
         let socket = self.socket(site);
         match socket::listen(&socket) {
             Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                Err(Trouble::Closed { what: self.to_string(), path: socket })
+            }
             Err(source) => Err(Trouble::NoEmperor { emperor: self, socket, source }),
         }
     }

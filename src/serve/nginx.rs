@@ -51,10 +51,13 @@ pub fn own_pid_file(site: &Site) -> PathBuf {
 /// Finds the nginx that runs now.
 ///
 /// # Errors
-/// None does.
+/// None does, or this user may not see that of the site.
 pub fn find(site: &Site) -> Result<Nginx<'_>, Trouble> {
     let own = own_pid_file(site);
     let hosts = &site.config.nginx.pid_file;
+    if fs::metadata(&own).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+        return Err(Trouble::Closed { what: "nginx".into(), path: own });
+    }
     let running = |file: &Path| {
         let pid = fs::read_to_string(file).ok()?.trim().parse().ok()?;
         procfs::process(pid).filter(|process| process.title.starts_with("nginx"))

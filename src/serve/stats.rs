@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, SeqAccess, Visitor};
 
 use super::Trouble;
+use crate::model::name::BuildName;
 use crate::model::observed::Worker;
 use crate::system::socket::{self, Answer};
 
@@ -52,6 +53,19 @@ impl Question {
     /// Asks, and does not wait for the answer.
     pub fn at(socket: &Path) -> Self {
         Self { socket: socket.to_owned(), answer: socket::ask(socket) }
+    }
+
+    /// The question again, if this user may ask it: otherwise nobody knows whether somebody would answer.
+    ///
+    /// # Errors
+    /// The socket, or a directory above it, is closed to this user.
+    pub fn permitted(self, name: BuildName) -> Result<Self, Trouble> {
+        match &self.answer {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                Err(Trouble::Closed { what: format!("build {name}"), path: self.socket })
+            }
+            _ => Ok(self),
+        }
     }
 
     /// Whether somebody answers.

@@ -22,6 +22,13 @@ pub enum Trouble {
         /// Why it does not.
         source: io::Error,
     },
+    /// This user may not see whether something runs.
+    Closed {
+        /// What.
+        what: String,
+        /// Where it would be seen.
+        path: PathBuf,
+    },
     /// A stats socket said something that uWSGI does not say.
     BadStats {
         /// The socket.
@@ -97,6 +104,7 @@ impl Trouble {
     pub fn what(&self) -> String {
         match self {
             Self::NoEmperor { emperor, .. } => format!("{emperor} does not answer"),
+            Self::Closed { what, .. } => format!("this user may not see whether {what} runs"),
             Self::BadStats { socket, .. } => format!("{} speaks no stats", socket.display()),
             Self::PortTaken { name, port } => format!("port {port} of build {name} is taken"),
             Self::NotListening { name, after, .. } => {
@@ -126,6 +134,7 @@ impl Trouble {
     pub fn cause(&self) -> String {
         match self {
             Self::NoEmperor { socket, source, .. } => format!("{}: {source}", socket.display()),
+            Self::Closed { path, .. } => format!("{} is closed to it", path.display()),
             Self::BadStats { problem, .. } => problem.clone(),
             Self::PortTaken { .. } => "another program listens on it".into(),
             Self::NotListening { said, .. } if said.is_empty() => {
@@ -151,6 +160,10 @@ impl Trouble {
             Self::NoEmperor { emperor, socket, .. } => format!(
                 "builds up in another terminal; or, behind the host's own nginx, uwsgi --ini {}",
                 emperor.configuration(socket).display()
+            ),
+            Self::Closed { path, .. } => format!(
+                "run builds as the site's user, as with sudo -u; namei -l {} shows who that is",
+                path.display()
             ),
             Self::BadStats { .. } => "builds doctor".into(),
             Self::PortTaken { port, .. } => {

@@ -1,5 +1,7 @@
 //! What there is of builds. uWSGI is asked first and heard later, so that many builds answer at the same time.
 
+use std::path::PathBuf;
+
 use super::Site;
 use crate::error::Result;
 use crate::model::name::BuildName;
@@ -22,7 +24,7 @@ impl Site {
     /// What there is of a build.
     ///
     /// # Errors
-    /// Its manifest cannot be read.
+    /// Its manifest cannot be read, or this user may not ask uWSGI.
     pub fn observe(&self, name: BuildName) -> Result<Build> {
         Ok(self.ask(name)?.hear())
     }
@@ -30,7 +32,7 @@ impl Site {
     /// What there is of all builds, in order.
     ///
     /// # Errors
-    /// `builds/`, or the manifest of a build, cannot be read.
+    /// `builds/`, or the manifest of a build, cannot be read, or this user may not ask uWSGI.
     pub fn observe_all(&self) -> Result<Vec<Build>> {
         let names: Vec<BuildName> = self.builds()?.into_iter().collect();
         let mut builds = Vec::with_capacity(names.len());
@@ -55,8 +57,9 @@ impl Site {
             listening: false,
             workers: None,
         };
-        let vassal = vassal_link.then(|| Question::at(&paths.vassal_stats()));
-        let zerg = zerg_link.then(|| Question::at(&workers.stats()));
+        let ask = |socket: PathBuf| Question::at(&socket).permitted(name);
+        let vassal = vassal_link.then(|| ask(paths.vassal_stats())).transpose()?;
+        let zerg = zerg_link.then(|| ask(workers.stats())).transpose()?;
         Ok(Asked { build, vassal, zerg })
     }
 }

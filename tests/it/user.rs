@@ -1,7 +1,7 @@
 //! A deploy user without root. Where the tests run as one, all of them show this; here root steps down.
 
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -93,6 +93,7 @@ fn what_root_does_in_a_users_site_the_user_can_go_on_with() {
     let error = site.fails(1, &["doctor"]);
     let command = error.lines().find_map(|line| line.split_once("next ")?.1.strip_suffix(", as root")).unwrap();
     shell(Command::new("sh").args(["-c", command]));
+    site.ok(&["diff", "a", "b"]);
     for args in [&["doctor"][..], &["maintenance", "off"], &["swap-live"], &["activate", "b"], &["rm", "b"]] {
         site.ok(args);
     }
@@ -162,4 +163,29 @@ fn a_site_of_root_is_closed_to_others_too() {
     let sockets = sockets(&site);
     assert!(sockets.len() >= 2 * 3 + 2, "{sockets:?}");
     assert_eq!(open_to(STRANGER, &site, &sockets), Vec::<String>::new());
+}
+
+#[test]
+fn another_user_is_not_told_that_what_serves_is_down() {
+    if !geteuid().is_root() {
+        return eprintln!("skipped: only root can become another user");
+    }
+    let mut site = site_of(USER);
+    site.start();
+    site.ok(&["init"]);
+    let tool = site.caller.pop().unwrap();
+    fs::set_permissions(site.dir.join("builds.toml"), fs::Permissions::from_mode(0o644)).unwrap();
+    site.caller = [as_user(STRANGER, &site.dir), vec![tool]].concat();
+    assert!(site.ok(&["list"]).starts_with("a      live"));
+    site.ok(&["diff", "a", "b"]);
+    let unseen = "this user may not see whether build a runs";
+    let error = site.fails(1, &["status"]);
+    assert!(error.contains(unseen) && error.contains("next: run builds as the site's user"), "{error}");
+    let socket = site.build("a").join("run/vassal.stats");
+    assert!(error.contains(&format!("why: {} is closed to it", socket.display())), "{error}");
+    assert!(site.fails(1, &["prune", "--explain"]).contains(unseen));
+    let error = site.fails(1, &["doctor"]);
+    let all = ["build b", "the vassals' emperor", "the zergs' emperor", "nginx"];
+    assert!(all.iter().all(|what| error.contains(&format!("not see whether {what} runs"))), "{error}");
+    assert!(!error.contains("does not answer") && !error.contains("does not run"), "{error}");
 }
