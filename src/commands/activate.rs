@@ -6,6 +6,7 @@ use crate::model::change::Action;
 use crate::model::name::BuildName;
 use crate::model::observed::{State, Worker};
 use crate::model::rules;
+use crate::model::words::count;
 use crate::report::Done;
 use crate::serve::{vassal, zerg};
 use crate::site::Site;
@@ -24,10 +25,10 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let (name, _lock) = site.claim(super::reference(&arguments.name)?)?;
     let changed = activate(&site, name)?;
     let workers = site.observe(name)?.workers.unwrap_or_default();
-    let started = zerg::started(&workers);
+    let started = count(zerg::started(&workers), "worker");
     let text = match changed {
-        true => format!("build {name} is ready: {started} workers"),
-        false => format!("build {name} was ready already: {started} workers"),
+        true => format!("build {name} is ready: {started}"),
+        false => format!("build {name} was ready already: {started}"),
     };
     Ok(Done::changed(changed, text).with("build", name).with("workers", pids(&workers)))
 }
@@ -69,6 +70,6 @@ fn start(site: &Site, name: BuildName) -> Result<bool> {
     vassal::start(site, name)?;
     let workers = zerg::start(site, name)?;
     zerg::end_replaced(site, name)?;
-    tracing::info!("activate {name} is ready: {} workers", zerg::started(&workers));
+    tracing::info!("activate {name} is ready: {}", count(zerg::started(&workers), "worker"));
     Ok(true)
 }

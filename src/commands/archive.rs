@@ -14,6 +14,7 @@ use crate::model::manifest::{Manifest, Progress};
 use crate::model::name::{BuildName, BuildRef};
 use crate::model::observed::Build;
 use crate::model::rules;
+use crate::model::words::count;
 use crate::report::Done;
 use crate::site::Site;
 use crate::system::{disk, files, signals, tree};
@@ -38,7 +39,12 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let _second = (name != basis).then(|| site.claim(BuildRef::Name(name.max(basis)))).transpose()?;
     let (changed, shared) = archive(&site, name, basis)?;
     let size = bytes(shared.bytes);
-    let text = format!("build {name} is archived: {} files, {size}, are shared with {basis}", shared.files);
+    let what = match shared.files {
+        0 => "there was nothing to share".into(),
+        1 => format!("1 file, {size}, is shared"),
+        files => format!("{files} files, {size}, are shared"),
+    };
+    let text = format!("build {name} is archived: {what} with {basis}");
     Ok(Done::changed(changed, text)
         .with("build", name)
         .with("basis", basis)
@@ -150,6 +156,6 @@ pub fn restore(site: &Site, build: Build) -> Result<()> {
     if let Some(manifest) = build.manifest {
         site.write_manifest(&Manifest { state: Progress::Complete, basis: None, ..manifest })?;
     }
-    tracing::info!("archive  {} is brought back: {owned} files were shared", build.name);
+    tracing::info!("archive  {} is brought back; it shared {}", build.name, count(owned, "file"));
     Ok(())
 }

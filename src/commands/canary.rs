@@ -7,6 +7,7 @@ use crate::model::change::Action;
 use crate::model::name::BuildRef;
 use crate::model::observed::State;
 use crate::model::rules;
+use crate::model::words::count;
 use crate::report::Done;
 use crate::serve::{canary, zerg};
 use crate::site::Site;
@@ -43,8 +44,8 @@ pub fn run(arguments: &Arguments, cli: &Cli) -> Result<Done> {
     let Started { changed, canary, beside } = start(&site, super::reference(name)?, arguments.workers)?;
     let share = model::share(canary.workers.into(), beside);
     let Canary { name, of, workers, .. } = canary;
-    let text =
-        format!("{workers} workers of build {name} beside {beside} of {of}: about {:.0} % of requests", share * 100.0);
+    let own = count(workers, "worker");
+    let text = format!("{own} of build {name} beside {beside} of {of}: about {:.0} % of requests", share * 100.0);
     Ok(Done::changed(changed, text).with("build", name).with("of", of).with("workers", workers).with("share", share))
 }
 

@@ -11,6 +11,7 @@ use crate::model::manifest::{Bad, Manifest};
 use crate::model::name::BuildName;
 use crate::model::observed::{Build, Names, State, Worker};
 use crate::model::requests::{Sum, Tally};
+use crate::model::words::count;
 use crate::report::Done;
 use crate::serve::pause::{self, Pause};
 use crate::serve::{canary, maintenance, traffic, zerg};
@@ -117,7 +118,8 @@ fn beside(site: &Site, canary: Canary, rows: &[Row]) -> Beside {
 impl Beside {
     fn told(&self) -> String {
         let Self { build, of, workers, share } = self;
-        format!("{build} is the canary beside {of}: {workers} workers, about {:.0} % of the requests\n", share * 100.0)
+        let workers = count(*workers, "worker");
+        format!("{build} is the canary beside {of}: {workers}, about {:.0} % of the requests\n", share * 100.0)
     }
 }
 
@@ -144,8 +146,9 @@ fn in_maintenance(now: u64, since: u64) -> String {
 fn is_paused(now: u64, pause: &Pause) -> String {
     let Pause { build, since, until, waiting } = pause;
     let left = until.saturating_sub(now);
+    let waiting = count(*waiting, "request");
     format!(
-        "build {build} is paused for {}, for {left}s more: {waiting} requests wait; builds resume ends it\n",
+        "build {build} is paused for {}, for {left}s more: {waiting} waiting; builds resume ends it\n",
         age(now, *since)
     )
 }

@@ -11,6 +11,7 @@ use crate::model::name::BuildName;
 use crate::model::observed::Worker;
 use crate::model::rules;
 use crate::model::warmth::{self, Times};
+use crate::model::words::count;
 use crate::report::Done;
 use crate::serve::crowd::Crowd;
 use crate::serve::stats;
@@ -68,10 +69,10 @@ impl Warmth {
         let p95 =
             self.p95.map_or_else(String::new, |p95| format!("; then 95 of 100 took up to {} ms", p95.as_millis()));
         format!(
-            "{} requests in {:.2} s, every one of {} workers answered, median {} ms, longest {} ms{p95}",
-            self.requests(),
+            "{} in {:.2} s, every one of {} answered, median {} ms, longest {} ms{p95}",
+            count(self.requests(), "request"),
             self.took.as_secs_f64(),
-            self.workers,
+            count(self.workers, "worker"),
             self.percentile(50),
             self.percentile(100),
         )

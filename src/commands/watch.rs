@@ -10,6 +10,7 @@ use crate::model::name::{BuildName, BuildRef};
 use crate::model::requests::Sum;
 use crate::model::rules::Refusal;
 use crate::model::watch::Fault;
+use crate::model::words::count;
 use crate::report::Done;
 use crate::serve::watch::{self, Watched};
 use crate::site::Site;
@@ -63,7 +64,10 @@ pub fn went_live(site: &Site, live: BuildName) -> Result<Option<(u64, Option<Bui
 pub fn told(sum: Sum) -> String {
     match sum.requests {
         0 => "no requests".into(),
-        requests => format!("{requests} requests, {} failed, 95 of 100 took up to {} ms", sum.errors, sum.p95_ms),
+        some => {
+            let requests = count(some, "request");
+            format!("{requests}, {} failed, 95 of 100 took up to {} ms", sum.errors, sum.p95_ms)
+        }
     }
 }
 

@@ -35,3 +35,4 @@ pub mod time;
 pub mod warmth;
 pub mod watch;
 pub mod wish;
+pub mod words;

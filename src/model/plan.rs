@@ -10,6 +10,7 @@ use super::name::BuildName;
 use super::observed::Names;
 use super::rules::Refusal;
 use super::wish::Wish;
+use super::words::count;
 
 /// A deploy: a build that does not exist yet, and the way from where the names are to where it is live.
 ///
@@ -120,11 +121,11 @@ impl Plan {
         let live = before.live.ok_or(Refusal::NoHolder(super::layout::Role::Live))?;
         let stage = before.stage.map_or_else(|| "nobody".into(), |stage| stage.to_string());
         let warmup = &config.warmup;
-        let at_once = count(warmup.concurrency.into(), "request");
+        let at_once = count(warmup.concurrency, "request");
         let steps = [
             Some((Step::Create, create(config, build, &order.wish))),
             Some((Step::Migrate, migrate(config, order.allow_destructive).into())),
-            Some((Step::Activate, format!("start {}", count(config.uwsgi.workers.into(), "worker")))),
+            Some((Step::Activate, format!("start {}", count(config.uwsgi.workers, "worker")))),
             Some((Step::Warm, format!("{at_once} at a time, until every worker has answered"))),
             gate(&config.gates.before_stage).map(|what| (Step::BeforeStage, what)),
             Some((Step::Stage, format!("_stage: {stage} → {build}"))),
@@ -200,18 +201,15 @@ fn watch(config: &Config, old: BuildName) -> Option<String> {
 }
 
 fn retire(config: &Config) -> String {
-    let warm = count(config.keep.warm.into(), "build");
-    format!("leave {warm} running that were live, and remove all but the youngest {}", config.keep.builds)
+    let were = if config.keep.warm == 1 { "was" } else { "were" };
+    let warm = count(config.keep.warm, "build");
+    format!("leave {warm} running that {were} live, and remove all but the youngest {}", config.keep.builds)
 }
 
 /// The commands of a gate, if it has any.
 fn gate(commands: &[ArgumentList]) -> Option<String> {
     let lines: Vec<String> = commands.iter().map(|command| command.as_slice().join(" ")).collect();
     (!lines.is_empty()).then(|| format!("run {}", lines.join("; ")))
-}
-
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -249,7 +247,7 @@ mod tests {
                 "stage _stage: b → c",
                 "gates run make smoke; true",
                 "swap _live: a → c, _stage: c → a",
-                "retire leave 1 build running that were live, and remove all but the youngest 5",
+                "retire leave 1 build running that was live, and remove all but the youngest 5",
             ]
         );
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use super::layout::Role;
 use super::name::BuildName;
 use super::requests::{Request, Sum, Tally};
+use super::words::count;
 
 /// How far back the requests of the old build count, in seconds before the swap.
 pub const BEFORE: f64 = 300.0;
@@ -207,7 +208,10 @@ impl fmt::Display for Fault {
             Self::Slow { after, before } => {
                 write!(f, "95 of 100 requests took up to {after} ms, and {before} ms before it went live")
             }
-            Self::Deaths { deaths, workers } => write!(f, "its {workers} workers have died {deaths} times"),
+            Self::Deaths { deaths, workers } => {
+                let have = if *workers == 1 { "has" } else { "have" };
+                write!(f, "its {} {have} died {}", count(*workers, "worker"), count(*deaths, "time"))
+            }
             Self::Probes { probes: (failed, sent), last } => {
                 write!(f, "{failed} of {sent} warm-up requests failed, the last with: {last}")
             }

@@ -17,6 +17,7 @@ use crate::model::layout::Role;
 use crate::model::name::BuildName;
 use crate::model::rules::Refusal;
 use crate::model::slot::Slot;
+use crate::model::words::count;
 use crate::site::Site;
 use crate::system::files::{self, Mode};
 use crate::system::process::Run;
@@ -120,8 +121,8 @@ pub fn begin(site: &Site, name: BuildName, most: Duration) -> Result<(Pause, boo
         idle?;
         return Err(Error::Unmet {
             problem: format!(
-                "build {name} still has {} requests after {} s",
-                left.taken + left.waiting,
+                "build {name} still has {} after {} s",
+                count(left.taken + left.waiting, "request"),
                 most.as_secs()
             ),
             cause: "they take longer than --max; all requests go on".into(),
@@ -267,7 +268,7 @@ pub fn end(site: &Site, name: BuildName) -> Result<(usize, bool)> {
     })?;
     if ended.is_none() || files::exists(&paths.pause()) {
         return Err(Error::Unmet {
-            problem: format!("{} requests of build {name} wait still", held(site, name)),
+            problem: format!("build {name} still has {} waiting", count(held(site, name), "request")),
             cause: match of(site, name) {
                 Some(_) => "somebody has paused it again meanwhile".into(),
                 None => format!("{} tells what their keeper said", site.layout.pause_log().display()),

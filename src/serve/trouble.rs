@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::emperor::Emperor;
 use crate::model::name::BuildName;
+use crate::model::words::count;
 use crate::system::process::{CommandError, Outcome};
 use crate::system::signals::Interrupted;
 
@@ -114,7 +115,7 @@ impl Trouble {
                 format!("{emperor} did not stop build {name} within {} s", after.as_secs())
             }
             Self::NotDrained { name, left, after, .. } => {
-                format!("build {name} still works on {left} requests after {} s", after.as_secs())
+                format!("build {name} still works on {} after {} s", count(*left, "request"), after.as_secs())
             }
             Self::OldWorkers { name, after } => {
                 format!("nginx may still send requests to build {name} after {} s", after.as_secs())

@@ -12,6 +12,7 @@ use crate::model::canary::Canary;
 use crate::model::name::BuildName;
 use crate::model::observed::{Worker, all_ready};
 use crate::model::slot::{Slot, SlotPaths};
+use crate::model::words::count;
 use crate::site::Site;
 use crate::system::{files, process, signals, wait};
 
@@ -82,7 +83,7 @@ pub fn replace(site: &Site, name: BuildName) -> Result<Vec<Worker>> {
     }
     let workers = new.start(true)?;
     files::link(Path::new(slot.socket_name()), &site.layout.build(name).web_socket())?;
-    tracing::info!("restart {name} is ready: {} workers; the old ones finish", started(&workers));
+    tracing::info!("restart {name} is ready: {}; the old ones finish", count(started(&workers), "worker"));
     old.stop()?;
     Ok(workers)
 }

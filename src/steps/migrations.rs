@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::model::manifest::Manifest;
 use crate::model::migrations::{Answer, Failure, Kind, Migration};
 use crate::model::name::BuildName;
+use crate::model::words::count;
 use crate::site::Site;
 use crate::system::files;
 use crate::system::lock::Held;
@@ -36,7 +37,7 @@ pub fn run(making: &Making, _: &Path) -> Result<Note> {
     match look(making.site, &made) {
         Ok(answer) => {
             let lacked = answer.unapplied.len();
-            let note = format!("{lacked} migration{} to apply", if lacked == 1 { "" } else { "s" });
+            let note = format!("{} to apply", count(lacked, "migration"));
             Ok(lacks.set(answer).is_ok().then_some(note))
         }
         Err(error) => {

@@ -48,11 +48,6 @@ struct Work {
     act: fn(&Making, log: &Path) -> Result<Note>,
 }
 
-/// So many packages.
-fn counted(packages: usize) -> String {
-    format!("{packages} package{}", if packages == 1 { "" } else { "s" })
-}
-
 /// The name of the step that only a deploy asks for.
 const DATABASE: &str = "database";
 

@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::store::{Record, Store, TREE};
-use super::{Making, Note, counted};
+use super::{Making, Note};
 use crate::error::Result;
 use crate::model::digest::{Digest, Inputs};
 use crate::model::manifest::Package;
 use crate::model::npm::{self, Reuse};
+use crate::model::words::count;
 use crate::system::process::{self, Run};
 use crate::system::{files, tree};
 
@@ -45,7 +46,7 @@ pub fn run(making: &Making, log: &Path) -> Result<Note> {
         if entry.record.sealed {
             making.measured(&modules, entry.record.bytes);
         }
-        let note = format!("{}, reused", counted(entry.record.packages.len()));
+        let note = format!("{}, reused", count(entry.record.packages.len(), "package"));
         note_packages(making, entry.record.packages);
         note
     } else {
@@ -56,7 +57,7 @@ pub fn run(making: &Making, log: &Path) -> Result<Note> {
             tree::seal(&modules)?;
         }
         note_packages(making, packages.clone());
-        let note = format!("npm {verb}, {}, {why}", counted(packages.len()));
+        let note = format!("npm {verb}, {}, {why}", count(packages.len(), "package"));
         let bytes = store.clone(&modules, &store.begin(&making.maker)?.join(TREE), !scripts)?.bytes;
         making.made(&store, &Record { inputs, packages, sealed: !scripts, bytes }, &modules)?;
         note

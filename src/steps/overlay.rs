@@ -5,6 +5,7 @@ use std::path::Path;
 use super::places::{refuse_own_names, refuse_ways_out};
 use super::{Making, Note};
 use crate::error::{Error, Result};
+use crate::model::words::count;
 use crate::site::Site;
 use crate::system::tree::{self, Excludes, Selection};
 
@@ -16,7 +17,7 @@ pub fn run(making: &Making, _: &Path) -> Result<Note> {
     refuse_own_names(&selection, "overlay")?;
     let copied = making.copy("overlay", overlay, &selection)?;
     refuse_ways_out(making)?;
-    Ok(Some(format!("{} files", copied.files)))
+    Ok(Some(count(copied.files, "file")))
 }
 
 /// All files of the overlay.

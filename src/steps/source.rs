@@ -11,6 +11,7 @@ use super::places::{refuse_own_names, refuse_ways_out};
 use super::{Making, Note};
 use crate::error::{Error, Result};
 use crate::model::tag::Tag;
+use crate::model::words::count;
 use crate::site::Site;
 use crate::system::files::{self, Mode};
 use crate::system::git::{self, GitError};
@@ -69,7 +70,7 @@ fn commit(making: &Making, source: &Path, reference: &str) -> Result<String> {
     }
     making.took(files.iter().map(PathBuf::as_path));
     making.alter(true);
-    Ok(format!("{} files of {}", files.len(), &commit.hash[..12]))
+    Ok(format!("{} of {}", count(files.len(), "file"), &commit.hash[..12]))
 }
 
 /// The files as they are on the disk.
@@ -83,7 +84,7 @@ fn as_it_is(making: &Making, source: &Path) -> Result<String> {
         }
         copy(making, source, &selection)
     })
-    .map(|files| format!("{files} files{}", if tracked { " that git tracks" } else { "" }))
+    .map(|files| format!("{}{}", count(files, "file"), if tracked { " that git tracks" } else { "" }))
 }
 
 /// Copies the selection, removes what an earlier try has copied besides, and returns how many files there are.

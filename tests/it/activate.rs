@@ -96,7 +96,7 @@ fn a_cheap_build_is_ready_with_its_fewest_workers() {
     site.write("requirements.txt", "pyuwsgi\n");
     site.ok(&["create", "b"]);
     for build in ["a", "b"] {
-        assert_eq!(site.ok(&["activate", build]), format!("build {build} is ready: 1 workers\n"));
+        assert_eq!(site.ok(&["activate", build]), format!("build {build} is ready: 1 worker\n"));
         assert_eq!(workers(&site, build).len(), 1);
         assert_eq!(site.status(build)["state"], "ready");
         assert_eq!(get(site.port(build), "/").0, 200);

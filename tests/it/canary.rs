@@ -84,14 +84,14 @@ fn it_comes_once_changes_and_goes_once() {
     assert!(recent(1)["requests"].as_u64().is_some_and(|requests| requests > 0), "{status}");
     assert_eq!((&recent(1)["errors"], site.status("c")["role"].as_str()), (&0.into(), Some("canary")));
     let text = site.ok(&["status"]);
-    assert!(text.contains("c is the canary beside a: 1 workers, about 33 % of the requests\n"), "{text}");
+    assert!(text.contains("c is the canary beside a: 1 worker, about 33 % of the requests\n"), "{text}");
     assert!(text.contains("c in the last 5 minutes: ") && text.contains("a in the last 5 minutes: "), "{text}");
     assert_eq!(site.json(&["canary", "--off"]), said(true, 0, 0.0));
     let nobody = json!({"command": "canary", "changed": false, "build": null, "of": null, "workers": 0, "share": 0.0});
     assert_eq!(site.json(&["canary", "--off"]), nobody);
     assert!(!site.build("c").join("run/canary-of.ini").exists());
     // The staged build, too, with workers of its own.
-    site.ok(&["canary", "stage"]);
+    assert!(site.ok(&["canary", "stage"]).starts_with("1 worker of build b beside 2 of a: "));
     assert!(is_canary(&site, "b"));
     site.ok(&["swap-live"]);
     assert!(!is_canary(&site, "b"));
@@ -167,7 +167,7 @@ fn an_end_that_takes_too_long_leaves_it_at_work() {
     site.ok(&["canary", "c"]);
     let slow = keep_both_busy(&site, 4);
     let error = site.fails(1, &["canary", "--off"]);
-    assert!(error.contains("still works on 1 requests") && error.contains("builds canary --off"), "{error}");
+    assert!(error.contains("still works on 1 request after") && error.contains("builds canary --off"), "{error}");
     assert_eq!(slow.map(|slow| slow.join().unwrap().0), [200, 200]);
     site.unchanged(&["canary", "c"]);
     wait_for("an answer of the canary", || build_of(&site.live("/").1) == "c");

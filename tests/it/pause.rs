@@ -130,7 +130,7 @@ fn a_pause_ends_by_itself() {
     assert!(said.starts_with("build a is paused already: requests wait for "), "the first one counts: {said}");
     site.unchanged(&["pause"]);
     assert!(site.ok(&["status"]).contains("build a is paused for "));
-    assert!(site.ok(&["doctor"]).contains("build a is paused: 0 requests wait"));
+    assert!(site.ok(&["doctor"]).contains("build a is paused: 0 requests waiting"));
     assert_eq!(site.live("/").0, 200);
     assert!(before.elapsed() >= Duration::from_secs(3));
     wait_for("the end of the keeper", || keeper(&site).is_none());
@@ -166,7 +166,7 @@ fn requests_that_take_too_long_for_a_pause_are_finished_and_the_others_go_on() {
     let slow = thread::spawn(move || get(port, "/slow?seconds=6"));
     wait_for("a slow request", || in_request(&site, "a") == 1);
     let said = site.fails(1, &["pause", "--max", "2"]);
-    assert!(said.contains("build a still has 1 requests after 2 s") && said.contains("longer --max"), "{said}");
+    assert!(said.contains("build a still has 1 request after 2 s") && said.contains("longer --max"), "{said}");
     assert_eq!(site.live("/").0, 200);
     assert!(!slow.is_finished());
     assert_eq!(slow.join().unwrap().0, 200);
@@ -202,7 +202,7 @@ fn a_pause_that_nobody_ends_is_found_and_ended_by_resume() {
     wait_for("one who waits", || waiting(&site) == 1);
     wait_for("a finding", || {
         let said = site.run(&["doctor"]);
-        said.code == 1 && said.err.contains("build a is paused for longer than it should be: 1 requests wait")
+        said.code == 1 && said.err.contains("build a is paused for longer than it should be: 1 request waiting")
     });
     for command in ["swap-live", "create c", "stage c"] {
         site.ok(&command.split(' ').collect::<Vec<_>>());
@@ -239,7 +239,7 @@ fn all_pauses_end_though_one_cannot() {
     // What is left of an earlier one, and cannot be removed.
     fs::create_dir(site.build("a").join("run/pause")).unwrap();
     let said = site.fails(1, &["resume"]);
-    assert!(said.contains("0 requests of build a wait still") && said.contains("logs/pause.log tells"), "{said}");
+    assert!(said.contains("build a still has 0 requests waiting") && said.contains("logs/pause.log tells"), "{said}");
     assert_eq!(site.json(&["status"])["paused"], serde_json::Value::Null);
     assert!(site.live("/").1.contains(r#""build": "b""#));
 }

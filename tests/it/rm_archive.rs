@@ -170,6 +170,8 @@ fn an_archive_shares_with_its_basis_what_nobody_may_write() {
     assert_eq!((&manifest["state"], &manifest["basis"]), (&"archived".into(), &"d".into()));
     assert!(!site.build("c").join("vassal.ini").exists() && !site.build("c").join("zerg.ini").exists());
 
+    let text = site.ok(&["archive", "c"]);
+    assert_eq!(text, "build c is archived: there was nothing to share with d\n");
     let again = site.json(&["archive", "c"]);
     assert_eq!((&again["changed"], &again["files"]), (&false.into(), &0.into()), "{again}");
     for args in [&["swap-live", "c"][..], &["warmup", "c"], &["run", "c", "--", "true"]] {

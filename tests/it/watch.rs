@@ -81,7 +81,7 @@ fn deaths_that_no_request_meets_count_also_where_uwsgi_has_fewer_workers_at_time
         });
         let said = Said::from(watch.wait_with_output().unwrap());
         assert_eq!(said.code, 6, "{said:?}");
-        assert!(said.err.contains("its 1 workers have died "), "{said:?}");
+        assert!(said.err.contains("its 1 worker has died "), "{said:?}");
         assert_eq!(site.names().0, "a");
     }
 }

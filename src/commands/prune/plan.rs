@@ -148,8 +148,9 @@ impl Plan {
         for Static { build, aside } in &self.statics {
             let frees = bytes(aside.old_bytes);
             let does = if aside.old > 0 { "goes" } else { "stays" };
-            let why = format!("{} of {} static files of removed builds are too old", aside.old, aside.files);
-            writeln!(text, "{build:<6} {does:<5}    - {frees:>9}  {why}").unwrap_or_default();
+            let why = format!("static files of removed builds named {build}: {} of {} too old", aside.old, aside.files);
+            // In the first column it would pass for a build that is there.
+            writeln!(text, "-      {does:<5}    - {frees:>9}  {why}").unwrap_or_default();
         }
         let most = if self.exact { "" } else { "at most " };
         let going = self.rows.iter().filter(|row| row.goes).count();

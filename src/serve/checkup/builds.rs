@@ -5,6 +5,7 @@ use std::fs;
 use super::{Finding, failed, notice, problem};
 use crate::model::name::BuildName;
 use crate::model::observed::State;
+use crate::model::words::count;
 use crate::serve::{pause, vassal};
 use crate::site::Site;
 use crate::system::files;
@@ -80,13 +81,13 @@ fn replaced(site: &Site, name: BuildName) -> Option<Finding> {
 /// A pause, and one that nobody ends.
 fn paused(site: &Site, name: BuildName) -> Option<Finding> {
     let pause = pause::of(site, name)?;
-    let requests = pause.waiting;
+    let waiting = count(pause.waiting, "request");
     Some(match pause.is_overdue(files::now()) {
         true => problem(
-            format!("build {name} is paused for longer than it should be: {requests} requests wait"),
+            format!("build {name} is paused for longer than it should be: {waiting} waiting"),
             "builds resume; the process that ends a pause in time was killed",
         ),
-        false => notice(format!("build {name} is paused: {requests} requests wait"), "builds resume ends it"),
+        false => notice(format!("build {name} is paused: {waiting} waiting"), "builds resume ends it"),
     })
 }
 

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use super::store::{self, Record, Store, TREE};
-use super::{Making, Note, bytecode, counted};
+use super::{Making, Note, bytecode};
 use crate::error::{Error, Result};
 use crate::model::config::Installer;
 use crate::model::digest::Inputs;
 use crate::model::manifest::Package;
 use crate::model::requirements::Requirements;
+use crate::model::words::count;
 use crate::system::process::Run;
 use crate::system::{files, tree};
 use packages::Packages;
@@ -46,7 +47,7 @@ pub fn run(making: &Making, log: &Path) -> Result<Note> {
         (Some(_), _) if making.ahead => return Ok(None),
         (why, _) => {
             let packages = alone(making, &venv, &files, log)?;
-            let note = format!("{}; not for reuse, as {}", counted(packages.len()), why.unwrap_or_default());
+            let note = format!("{}; not for reuse, as {}", count(packages.len(), "package"), why.unwrap_or_default());
             (packages, note)
         }
     };
@@ -93,7 +94,7 @@ fn reusing(
             making.count(shared);
             making.measured(&venv.packages, entry.record.bytes);
             store::put_all(&entry.tree("others"), venv.directory)?;
-            let note = format!("{}, reused", counted(entry.record.packages.len()));
+            let note = format!("{}, reused", count(entry.record.packages.len(), "package"));
             return Ok((entry.record.packages, note));
         }
         files::directory(&venv.packages)?;
@@ -121,7 +122,7 @@ fn reusing(
     let Packages { list: packages, others } = Packages::of(venv)?;
     let all = packages.len();
     let note = basis.map_or_else(
-        || format!("{}, {why}", counted(all)),
+        || format!("{}, {why}", count(all, "package")),
         |basis| {
             let new = packages.iter().filter(|package| !basis.record.packages.contains(package)).count();
             format!("{why}: {new} of {all} wheels")
