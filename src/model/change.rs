@@ -137,15 +137,29 @@ impl Outcome {
     }
 }
 
-/// The reason of an error in one line: what failed, and the last line of why, which of a traceback is the exception.
+/// The reason of an error in one line: what failed, and the last line of why, or of a traceback the exception.
 pub fn reason(what: &str, cause: &str) -> String {
-    let cause = cause.lines().map(str::trim).rfind(|line| !line.is_empty());
-    let text = cause.map_or_else(|| what.to_owned(), |cause| format!("{what}: {cause}"));
+    let text = gist(cause).map_or_else(|| what.to_owned(), |cause| format!("{what}: {cause}"));
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
+}
+
+/// What a program's last words come to: the last line, or the exception of the last traceback with what follows, which may be
+/// the rest of its message. A traceback that is cut off, as by who reads while it is written, has none.
+fn gist(cause: &str) -> Option<String> {
+    let lines: Vec<&str> = cause.lines().map(str::trim_end).collect();
+    let mut end = lines.len();
+    while let Some(start) = lines[..end].iter().rposition(|&line| line == "Traceback (most recent call last):") {
+        let is_exception = |line: &&str| !line.is_empty() && !line.starts_with(' ');
+        match lines[start + 1..end].iter().position(is_exception) {
+            Some(frames) => return Some(lines[start + 1 + frames..end].join(" ")),
+            None => end = start,
+        }
+    }
+    lines[..end].iter().rfind(|line| !line.is_empty()).map(|line| (*line).to_owned())
 }
 
 #[cfg(test)]
@@ -186,9 +200,26 @@ mod tests {
 
     #[test]
     fn a_reason_ends_with_the_exception() {
-        let traceback = "Traceback (most recent call last):\n  File \"wsgi.py\"\nImportError: no x\n";
-        assert_eq!(reason("build c is unhealthy", traceback), "build c is unhealthy: ImportError: no x");
-        assert_eq!(reason("interrupted", ""), "interrupted");
+        let heading = "Traceback (most recent call last):\n";
+        let traceback = format!("{heading}  File \"wsgi.py\"\nImportError: no x\n");
+        let cases = [
+            (traceback.clone(), "it failed: ImportError: no x"),
+            (format!("{traceback}{heading}"), "it failed: ImportError: no x"),
+            (format!("{traceback}{heading}  File \"other.py\"\n    import"), "it failed: ImportError: no x"),
+            (
+                format!("{heading}  File \"a.py\"\nKeyError: 1\n\nDuring that:\n\n{traceback}"),
+                "it failed: ImportError: no x",
+            ),
+            (format!("{traceback}\tIs it there?\n"), "it failed: ImportError: no x Is it there?"),
+            (format!("{traceback}make: *** Error 1"), "it failed: ImportError: no x make: *** Error 1"),
+            (format!("loading\n{heading}"), "it failed: loading"),
+            (heading.into(), "it failed"),
+            ("one\n two \n\n".into(), "it failed: two"),
+            (String::new(), "it failed"),
+        ];
+        for (cause, expected) in cases {
+            assert_eq!(reason("it failed", &cause), expected, "{cause}");
+        }
     }
 
     #[test]

@@ -262,16 +262,16 @@ fn die_while_loading(workers: &[Worker]) -> bool {
 /// the others, and their tracebacks come later and only tell that.
 fn evidence(log: &str) -> String {
     const START: &str = "Traceback (most recent call last)";
-    let starts = || log.match_indices(START).map(|(start, _)| traceback(&log[start..]));
+    let starts = || log.match_indices(START).filter_map(|(start, _)| traceback(&log[start..]));
     let telling = starts().filter(|traceback| !traceback.ends_with("KeyboardInterrupt")).last();
     telling.or_else(|| starts().last()).unwrap_or_else(|| log.to_owned())
 }
 
-/// The traceback at the start of a log.
-fn traceback(log: &str) -> String {
+/// The traceback at the start of a log; `None` where it is cut off, as a worker still writes it.
+fn traceback(log: &str) -> Option<String> {
     // After the heading, the first line that is not indented is the exception itself.
-    let exception = log.lines().skip(1).position(|line| !line.starts_with(' '));
-    log.lines().take(exception.map_or(usize::MAX, |at| at + 2)).collect::<Vec<_>>().join("\n")
+    let exception = log.lines().skip(1).position(|line| !line.starts_with(' '))?;
+    Some(log.lines().take(exception + 2).collect::<Vec<_>>().join("\n"))
 }
 
 #[cfg(test)]
@@ -289,5 +289,8 @@ mod tests {
         let interrupted = "Traceback (most recent call last):\n  File \"wsgi.py\"\nKeyboardInterrupt";
         assert_eq!(evidence(&format!("{log}\n{interrupted}\nGAME OVER")), expected);
         assert_eq!(evidence(interrupted), interrupted);
+        let heading = "Traceback (most recent call last):\n";
+        assert_eq!(evidence(&format!("{log}\n{heading}")), expected);
+        assert_eq!(evidence(&format!("spawned\n{heading}")), format!("spawned\n{heading}"));
     }
 }

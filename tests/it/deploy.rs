@@ -70,19 +70,24 @@ fn a_build_that_fails_on_the_way_leaves_the_names_and_live_as_they_were() {
     assert!(error.contains("no glue") && error.contains("live is as it was"), "{error}");
     let reason = site.status("c")["bad"]["reason"].as_str().unwrap().to_owned();
     assert!(reason.starts_with("its deploy stopped at step create: ") && reason.ends_with("no glue"), "{reason}");
+    // Two that fail at once, and one of them is ended before it has told why.
+    let two = r#"python -c 'raise KeyError(\"glue\")'; echo 'Traceback (most recent call last):' >&2; exit 3"#;
+    site.configure(&format!("\n[assets]\ncommands = [[\"sh\", \"-c\", \"{two}\"]]\n"));
+    site.fails(1, &["deploy"]);
+    assert!(site.ok(&["list"]).contains(": KeyError: 'glue'\n"), "{}", site.ok(&["list"]));
 
     // The next one takes the next name, and fails later.
     site.configure("\n[warmup]\nexpect = 204\n");
     let error = site.fails(5, &["deploy"]);
     assert!(
-        error.contains("the deploy of d stopped at step warm") && error.contains("/ answered 200, expected 204"),
+        error.contains("the deploy of e stopped at step warm") && error.contains("/ answered 200, expected 204"),
         "{error}"
     );
-    assert_eq!(site.status("d")["state"], "stopped");
+    assert_eq!(site.status("e")["state"], "stopped");
     assert_eq!((site.names(), worker_pids(&site, "a")), (("a".into(), "b".into()), workers));
     site.configure("");
     site.ok(&["deploy"]);
-    assert_eq!(site.names(), ("e".into(), "a".into()));
+    assert_eq!(site.names(), ("f".into(), "a".into()));
 }
 
 #[test]
