@@ -238,6 +238,8 @@ impl<'a> Making<'a> {
     pub(super) fn sync(&self) -> Result<Note> {
         // They may lie on another file system.
         let statics = self.site.layout.static_of(self.name);
+        // The record is written there meanwhile, and what runs writes there later.
+        self.measured(&self.paths.run(), 0);
         thread::scope(|scope| {
             scope.spawn(|| self.record());
             scope.spawn(|| {
