@@ -17,6 +17,15 @@ fn run(site: &Site, command: &str) {
     site.ok(&command.split(' ').collect::<Vec<_>>());
 }
 
+/// Runs one command and then the other, so many times.
+#[track_caller]
+fn in_turn(site: &Site, count: usize, [one, other]: [&str; 2]) {
+    for _ in 0..count {
+        run(site, one);
+        run(site, other);
+    }
+}
+
 #[track_caller]
 pub fn swaps(site: &Site, count: usize) {
     (0..count).for_each(|_| run(site, "swap-live"));
@@ -44,10 +53,7 @@ pub fn deploys(site: &Site, count: usize) {
 /// Build c comes and goes; what is asked meanwhile is held.
 #[track_caller]
 pub fn holds(site: &Site, count: usize) {
-    for _ in 0..count {
-        run(site, "deactivate c");
-        run(site, "activate c");
-    }
+    in_turn(site, count, ["deactivate c", "activate c"]);
 }
 
 /// Nobody answers at build c for 50 s, and 64 users more come.
@@ -83,26 +89,17 @@ pub fn whole_deploys(site: &Site, count: usize) {
 
 #[track_caller]
 pub fn rollbacks(site: &Site, count: usize) {
-    for _ in 0..count {
-        run(site, "swap-live");
-        run(site, "rollback");
-    }
+    in_turn(site, count, ["swap-live", "rollback"]);
 }
 
 /// A worker of the staged build answers some of live's requests, for a while.
 #[track_caller]
 pub fn canaries(site: &Site, count: usize) {
-    for _ in 0..count {
-        run(site, "canary stage --workers 1");
-        run(site, "canary --off");
-    }
+    in_turn(site, count, ["canary stage --workers 1", "canary --off"]);
 }
 
 /// Requests to live are held, as for a short migration.
 #[track_caller]
 pub fn pauses(site: &Site, count: usize) {
-    for _ in 0..count {
-        run(site, "pause");
-        run(site, "resume");
-    }
+    in_turn(site, count, ["pause", "resume"]);
 }
